@@ -1,0 +1,112 @@
+"""What a site file says beyond hosts: the bots, who produces which pairs, the feed's times, the gates' thresholds."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from runbook_lib.params.model import HostName, Model, Port, Site
+
+
+def _no_repeats(pairs: list[str]) -> list[str]:
+    repeated = [pair for pair, times in Counter(pairs).items() if times > 1]
+    if repeated:
+        raise ValueError(f"named twice: {', '.join(repeated)}")
+    return pairs
+
+
+Pair = Annotated[str, Field(pattern=r"^[A-Z0-9]+/[A-Z0-9]+$")]
+Pairs = Annotated[list[Pair], Field(min_length=1), AfterValidator(_no_repeats)]
+
+
+class Bot(Model):
+    """Where freqtrade lies on every host. Paths are relative to the login's home unless absolute."""
+
+    directory: str = Field("freqtrade", description="freqtrade's own directory; user_data lies in it")
+    python: str = Field("freqtrade/.venv/bin/python", description="the Python that freqtrade runs in")
+    versions: list[str] = Field(["2026.9"], description="freqtrade versions that this runbook was tested with")
+    timeframe: Literal["1m", "3m", "5m", "15m", "30m", "1h"] = Field("5m", description="candle length of the fleet")
+    enable_ws: bool = Field(True, description="whether feeders (before) and producers (after) use kline streams")
+
+
+class Exchange(Model):
+    """The exchange's public REST, as the hosts see it. ``{address}`` stands for the host's own address (lab only)."""
+
+    rest_url: str = "https://api.binance.com/api/v3"
+    ccxt_config: dict[str, object] = Field(default_factory=dict, description="passed to freqtrade as it is (lab only)")
+    weight_per_minute: int = Field(6000, gt=0, description="request weight that one source may use in a minute")
+    admin_url: str | None = Field(None, description="the lab's own count of calls; production has none")
+
+
+class Producer(Model):
+    """One data producer: which pairs it downloads and where it serves them."""
+
+    pairs: Pairs
+    port: Port = 8080
+    unit: str = "freqtrade-producer.service"
+
+
+class Consumer(Model):
+    """One feeder that becomes a consumer. ``config``: its existing config, relative to freqtrade's directory."""
+
+    config: str = "user_data/config.json"
+    unit: str = "freqtrade.service"
+
+
+class Feed(Model):
+    """The feed's times, in seconds."""
+
+    settle_seconds: float = Field(2.0, ge=0, description="how long the exchange may revise a candle after its close")
+    wait_seconds: float = Field(20.0, gt=0, description="how long a consumer waits for a live producer's candle")
+
+
+class Gates(Model):
+    """Thresholds. Seconds, milliseconds and counts as the names say."""
+
+    candles: int = Field(3, ge=2, description="closed candles to measure over")
+    minimum_cells: int = Field(1, ge=1, description="fewer compared cells than this is Inconclusive")
+    clock_offset_seconds: float = 0.5
+    free_megabytes: int = 500
+    latency_milliseconds: float = 1.0
+    candle_age_seconds: float = Field(45.0, description="age of the newest candle over its close, at most")
+    weight_share: float = Field(0.5, description="share of the exchange's limit that one source may use", gt=0, le=1)
+    start_seconds: float = Field(240.0, description="how long a bot may take to be ready")
+
+
+class FreqtradeSite(Site):
+    """A whole site file of this migration."""
+
+    freqtrade: Bot = Bot()
+    exchange: Exchange = Exchange()
+    producers: dict[HostName, Producer] = Field(min_length=1)
+    consumers: dict[HostName, Consumer] = Field(min_length=1)
+    feed: Feed = Feed()
+    gates: Gates = Gates()
+
+    @property
+    def pairs(self) -> list[str]:
+        """All pairs of all producers, in order."""
+        return [pair for producer in self.producers.values() for pair in producer.pairs]
+
+    def rest_url(self, host: str) -> str:
+        """Return the exchange's REST address as ``host`` sees it."""
+        return self.exchange.rest_url.format(address=self.hosts[host].address)
+
+    @model_validator(mode="after")
+    def _hosts_are_known(self) -> Self:
+        unknown = [name for name in (*self.producers, *self.consumers) if name not in self.hosts]
+        if unknown:
+            raise ValueError(f"producers or consumers that are no hosts: {', '.join(unknown)}")
+        both = sorted(set(self.producers) & set(self.consumers))
+        if both:
+            raise ValueError(f"hosts that are producer and consumer at once: {', '.join(both)}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_producer_a_pair(self) -> Self:
+        twice = [pair for pair, times in Counter(self.pairs).items() if times > 1]
+        if twice:
+            raise ValueError(f"pairs that more than one producer downloads: {', '.join(twice)}")
+        return self

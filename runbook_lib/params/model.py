@@ -1,0 +1,75 @@
+"""The part of a site file that every migration has: hosts and the way to them.
+
+A migration adds its own part by subclassing `Site`. Unknown keys are refused everywhere.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+
+class Model(BaseModel):
+    """Base of all params: frozen, and a key that is not known is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _is_address(value: str) -> str:
+    ip_address(value)
+    return value
+
+
+Address = Annotated[str, AfterValidator(_is_address)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+HostName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
+
+class SecretRef(Model):
+    """Where a secret lies; never the secret itself. Exactly one of the three."""
+
+    env: str | None = Field(None, description="name of an environment variable of the operator's shell")
+    keyring: str | None = Field(None, description="service/user in the operator's keyring")
+    file: Path | None = Field(None, description="a file of mode 0600")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(value is not None for value in (self.env, self.keyring, self.file)) != 1:
+            raise ValueError("name exactly one of env, keyring, file")
+        return self
+
+
+class Host(Model):
+    """One host of the fleet."""
+
+    address: Address = Field(description="address on the fleet's own network; what SSH connects to")
+
+
+class Ssh(Model):
+    """How to reach the hosts. Host keys are always verified against ``known_hosts``; there is no switch for that."""
+
+    user: str
+    port: Port = 22
+    known_hosts: Path = Field(Path("~/.ssh/known_hosts"), description="host keys that are trusted")
+    config: Path | None = Field(None, description="an ssh_config file (ProxyJump, HostName, User, Port, IdentityFile)")
+    key: Path | None = Field(None, description="private key; without it the agent and the usual keys are tried")
+    key_passphrase: SecretRef | None = None
+    password: SecretRef | None = Field(None, description="login password, where keys cannot be used")
+    sudo_password: SecretRef | None = Field(None, description="for system-wide units, where sudo asks")
+    connect_seconds: float = Field(10.0, gt=0, description="deadline for a connection, seconds")
+    command_seconds: float = Field(60.0, gt=0, description="deadline for one command, seconds")
+    parallel: int = Field(32, ge=1, description="hosts worked on at the same time")
+
+
+class Site(Model):
+    """One fleet in one place."""
+
+    site: str = Field(pattern=r"^[a-z][a-z0-9-]*$", description="name of the site, part of every change id")
+    hosts: dict[HostName, Host] = Field(min_length=1)
+    ssh: Ssh
+    units: Literal["user", "system"] = Field(
+        "user", description="whose systemd carries the services: the login's own, or the host's through sudo"
+    )
