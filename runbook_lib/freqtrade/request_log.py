@@ -33,7 +33,7 @@ def request_log_config(path: str, existing: Mapping[str, Any] | None = None) -> 
 
     ``path`` is taken from the bot's working directory unless absolute; freqtrade makes its directory. ``existing``: the
     ``log_config`` the bot has already, kept and added to. The log takes 60 MB of disk at most (three files of 20 MB),
-    which is about three days of 110 pairs at 5 m.
+    about a week of 110 pairs at 5 m.
     """
     config: dict[str, Any] = deepcopy(dict(existing if existing is not None else FREQTRADE_DEFAULT))
     config.setdefault("disable_existing_loggers", False)
