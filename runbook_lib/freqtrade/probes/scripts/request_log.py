@@ -1,0 +1,67 @@
+"""Count the calls in a bot's request log, older files included.
+
+ARGUMENTS: path, since, until (unix seconds of this host; since <= time of the answer < until).
+A line is: unix time, method, status (of a request that is only being made: other three characters), URL.
+"""
+
+import json
+import os
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
+
+LINE = re.compile(r"(\d+\.\d+) ([A-Z]+) (.{0,3}) (https?://\S+)$")
+VERSION = re.compile(r"^.*/v\d+/")
+
+
+def files(path: str) -> list[Any]:
+    """Open the log and its older files, oldest first; a rotation in between must neither hide nor repeat one."""
+    opened: dict[int, Any] = {}
+    for name in (path, path + ".1", path + ".2"):
+        try:
+            log = Path(name).open(encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with this process
+        except FileNotFoundError:
+            continue
+        opened.setdefault(os.fstat(log.fileno()).st_ino, log)
+    return list(opened.values())[::-1]
+
+
+def count(path: str, since: float, until: float) -> dict[str, Any]:
+    """Add up answers by minute, endpoint, candle length and status, and requests by endpoint."""
+    answers: Counter[tuple[int, str, str, int]] = Counter()
+    asked: Counter[str] = Counter()
+    oldest, unreadable = None, 0
+    logs = files(path)
+    for log in logs:
+        for text in log:
+            line = LINE.match(text.rstrip("\n"))
+            if line is None:
+                unreadable += 1
+                continue
+            when = float(line[1])
+            oldest = when if oldest is None else min(oldest, when)
+            if not since <= when < until:
+                continue
+            address = urlsplit(line[4])
+            endpoint = VERSION.sub("", address.path)
+            if not line[3].isdigit():
+                asked[endpoint] += 1
+                continue
+            interval = parse_qs(address.query).get("interval", [""])[0]
+            answers[int(when // 60 * 60), endpoint, interval, int(line[3])] += 1
+    return {
+        "found": bool(logs),
+        "oldest": oldest,
+        "unreadable": unreadable,
+        "asked": asked,
+        "answers": [[*key, times] for key, times in sorted(answers.items())],
+    }
+
+
+counted = count(str(Path(GIVEN["path"]).expanduser()), GIVEN["since"], GIVEN["until"])
+sys.stdout.write(json.dumps(counted) + "\n")
