@@ -60,10 +60,8 @@ class Admin:
         if not 1 <= limit <= MOST_ROWS:
             return _wrong(f"limit {limit}; 1 to {MOST_ROWS}")
         now = self._venue.now_ms()
-        closed = (
-            min(_number(request, "end_ms", now) // MINUTE_MS, first_unsettled(market, now, self._venue.rows.late))
-            // size
-        )
+        settled = first_unsettled(market, now, self._venue.rows.late)
+        closed = min(_number(request, "end_ms", now) // MINUTE_MS, settled) // size
         rows = self._venue.rows.settled(market, size, closed - limit, closed)
         return web.Response(body=b"[" + b",".join(rows) + b"]", content_type="application/json")
 

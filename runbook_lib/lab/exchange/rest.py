@@ -46,12 +46,8 @@ class Rest:
             "ticker/price": self._each(price),
             "depth": self._depth,
             # futures have no markets here: bots ask, and get an empty list instead of a way out of the lab
-            "fapi/exchangeInfo": lambda _: _json(
-                {"timezone": "UTC", "serverTime": self._venue.now_ms(), "symbols": []}
-            ),
-            "dapi/exchangeInfo": lambda _: _json(
-                {"timezone": "UTC", "serverTime": self._venue.now_ms(), "symbols": []}
-            ),
+            "fapi/exchangeInfo": self._no_markets,
+            "dapi/exchangeInfo": self._no_markets,
         }
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -120,9 +116,11 @@ class Rest:
         return answer
 
     def _exchange_info(self, _query: Mapping[str, str]) -> bytes:
-        return _json(
-            exchange_info(self._venue.markets.values(), self._venue.limiter.weight_per_minute, self._venue.now_ms())
-        )
+        venue = self._venue
+        return _json(exchange_info(venue.markets.values(), venue.limiter.weight_per_minute, venue.now_ms()))
+
+    def _no_markets(self, _query: Mapping[str, str]) -> bytes:
+        return _json({"timezone": "UTC", "serverTime": self._venue.now_ms(), "rateLimits": [], "symbols": []})
 
     def _depth(self, query: Mapping[str, str]) -> bytes:
         levels = max(1, min(_whole(query, "limit") or 100, 5000))
