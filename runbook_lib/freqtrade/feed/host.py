@@ -1,0 +1,61 @@
+"""All that the feed touches of freqtrade, named in one place; underscored names are freqtrade's own and may move."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+Row = list[float]
+Fetch = Callable[..., Awaitable[list[Row]]]
+Answer = tuple[str, str, str, list[Row], bool]
+
+
+class Ccxt(Protocol):
+    """The bot's asynchronous ccxt object. Every candle comes through this method, which ccxt documents."""
+
+    fetch_ohlcv: Fetch
+
+
+class Exchange(Protocol):
+    """The bot's exchange."""
+
+    _api_async: Ccxt
+    _exchange_ws: StreamCache | None
+
+    def klines(self, pair_interval: tuple[str, str, str], copy: bool = ...) -> DataFrame:
+        """Return the candles that the bot holds of a series."""
+
+    def get_option(self, param: str, default: Any = ...) -> Any:  # noqa: ANN401 - options are of any type
+        """Return one of the exchange's traits."""
+
+    async def _async_get_candle_history(
+        self, pair: str, timeframe: str, candle_type: str, since_ms: int | None = ...
+    ) -> Answer:
+        """Ask the exchange for candles."""
+
+
+class StreamCache(Protocol):
+    """The candles that came by websocket."""
+
+    get_ohlcv: Callable[..., Awaitable[Answer]]
+
+    def get_ohlcv_with_refresh(self, pair: str, timeframe: str, candle_type: str) -> tuple[list[Row], float]:
+        """Return the cached candles of a series and when (ms) the stream spoke last."""
+
+
+class DataProvider(Protocol):
+    """``dp`` of a strategy."""
+
+    _exchange: Exchange
+
+    def get_producer_df(
+        self, pair: str, timeframe: str | None = ..., candle_type: str | None = ..., producer_name: str = ...
+    ) -> tuple[DataFrame, datetime]:
+        """Return the frame received last from a producer, empty if there is none."""
+
+    def get_producer_pairs(self, producer_name: str = ...) -> list[str]:
+        """Return the pairs that a producer says it has, empty if it has said nothing yet."""
