@@ -53,7 +53,7 @@ class BotState:
 
 def bot_state(session: PythonHost, config: str) -> BotState:
     """Ask the bot whose config is ``config`` (a path on the host) how it is. A bot that is down is an answer too."""
-    return parse_state(session.host, ask(session, "bot", {"config": config, "ask": "state"}, deadline=60))
+    return parse_state(session.name, ask(session, "bot", {"config": config, "ask": "state"}, deadline=60))
 
 
 def parse_state(host: str, answer: dict[str, Any]) -> BotState:
@@ -96,7 +96,7 @@ def frames(  # noqa: PLR0913 - named settings of one question
         "limit": limit,
         "threads": threads,
     }
-    return parse_frames(session.host, ask(session, "bot", given, deadline=deadline))
+    return parse_frames(session.name, ask(session, "bot", given, deadline=deadline))
 
 
 def parse_frames(host: str, answer: dict[str, Any]) -> CandleSet:

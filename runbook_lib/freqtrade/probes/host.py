@@ -105,7 +105,7 @@ def host_facts(  # noqa: PLR0913 - named settings of one question
         "ports": list(ports),
         "files": list(files),
     }
-    return parse_host_facts(session.host, ask(session, "host_facts", given, deadline=60))
+    return parse_host_facts(session.name, ask(session, "host_facts", given, deadline=60))
 
 
 def parse_host_facts(host: str, answer: dict[str, Any]) -> HostFacts:

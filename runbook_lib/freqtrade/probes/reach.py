@@ -57,7 +57,7 @@ def reach(  # noqa: PLR0913 - named settings of one question
         raise CommandFailed(
             f"cannot listen on {address}:{port}: {free['error']}",
             remedy="check the address and the port in the site file",
-            host=producer.host,
+            host=producer.name,
         )
     echo = bool(free["free"])
     wanted = {**place, "times": times, "echo": echo, "patience": seconds / 3 if echo else 0}
@@ -69,7 +69,7 @@ def reach(  # noqa: PLR0913 - named settings of one question
             name: pool.submit(ask, session, "connect", wanted, deadline=seconds + 20)
             for name, session in consumers.items()
         }
-        return {name: parse_reach(name, producer.host, future.result()) for name, future in asked.items()}
+        return {name: parse_reach(name, producer.name, future.result()) for name, future in asked.items()}
 
 
 def parse_reach(consumer: str, producer: str, answer: dict[str, Any]) -> Reach:

@@ -19,9 +19,9 @@ def request_counts(session: PythonHost, path: str, *, since: float, until: float
         raise CommandFailed(
             f"no request log at {path}",
             remedy="put log_config into the bot's config and restart it, or name the right path",
-            host=session.host,
+            host=session.name,
         )
-    return parse_counts(session.host, answer, since=since, until=until)
+    return parse_counts(session.name, answer, since=since, until=until)
 
 
 def parse_counts(host: str, answer: dict[str, Any], *, since: float, until: float) -> RequestCounts:

@@ -14,13 +14,13 @@ class PythonHost(Protocol):
     """The part of a session that probes need."""
 
     @property
-    def host(self) -> str:
+    def name(self) -> str:
         """Name of the host in the inventory."""
 
     def python(
-        self, script: str, arguments: Mapping[str, Any], *, interpreter: str = ..., deadline: float | None = ...
+        self, script: str, arguments: object = ..., *, interpreter: str = ..., deadline: float | None = ...
     ) -> Any:  # noqa: ANN401 - JSON
-        """Run ``script`` on the host and return the JSON document it prints."""
+        """Call the script's ``main(arguments)`` on the host and return what it returns."""
 
 
 @cache
@@ -31,7 +31,7 @@ def text(name: str) -> str:
 
 def ask(session: PythonHost, name: str, arguments: Mapping[str, Any], *, deadline: float) -> dict[str, Any]:
     """Run the script called ``name`` on the session's host; ``deadline``: seconds."""
-    answer = session.python(text(name), arguments, interpreter="python3", deadline=deadline)
+    answer = session.python(text(name), arguments, deadline=deadline)
     if not isinstance(answer, dict):
-        raise CommandFailed(f"{name}: the answer is no object", remedy="see what python3 is there", host=session.host)
+        raise CommandFailed(f"{name}: the answer is no object", remedy="see what python3 is there", host=session.name)
     return answer

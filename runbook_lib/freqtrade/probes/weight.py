@@ -55,7 +55,7 @@ def weight(session: PythonHost, rest_url: str) -> WeightSample:
 def weight_series(session: PythonHost, rest_url: str, *, seconds: float, every: float = 5.0) -> WeightSeries:
     """Look at the counter every ``every`` seconds for ``seconds``, within one command; stops at a refusal."""
     given = {"url": f"{rest_url.rstrip('/')}/ping", "every": every, "seconds": seconds}
-    return parse_weight(session.host, ask(session, "weight", given, deadline=seconds + 40))
+    return parse_weight(session.name, ask(session, "weight", given, deadline=seconds + 40))
 
 
 def parse_weight(host: str, answer: dict[str, Any]) -> WeightSeries:

@@ -1,6 +1,6 @@
 """Ask a bot on this host through its own REST API, with the credentials of its own config, which stay here.
 
-ARGUMENTS: config (path), ask: "state", or "frames" with pairs, timeframe, limit, threads.
+Arguments: config (path), ask: "state", or "frames" with pairs, timeframe, limit, threads.
 """
 
 import base64
@@ -8,13 +8,10 @@ import gzip
 import http.client
 import json
 import re
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-
-GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
 
 COLUMNS = ["open", "high", "low", "close", "volume"]
 STRING_OR_COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -95,9 +92,9 @@ def state(api: Api) -> dict[str, Any]:
     }
 
 
-def frame(api: Api, pair: str) -> dict[str, Any]:
+def frame(api: Api, pair: str, timeframe: str, limit: int) -> dict[str, Any]:
     """Candles of one pair; only the columns asked for, the others stay with the bot."""
-    wanted = {"pair": pair, "timeframe": GIVEN["timeframe"], "limit": GIVEN["limit"], "columns": COLUMNS}
+    wanted = {"pair": pair, "timeframe": timeframe, "limit": limit, "columns": COLUMNS}
     table = api.ask("POST", "pair_candles", wanted)
     if not table["data"]:
         return {name: [] for name in ["date", *COLUMNS]}
@@ -106,21 +103,19 @@ def frame(api: Api, pair: str) -> dict[str, Any]:
     return {name: columns[place] for name, place in zip(["date", *COLUMNS], places)}  # noqa: B905 - as above
 
 
-def frames(api: Api) -> dict[str, Any]:
+def frames(api: Api, arguments: dict[str, Any]) -> dict[str, Any]:
     """All pairs, a few at a time: the bot has its own work to do."""
-    with ThreadPoolExecutor(GIVEN["threads"]) as pool:
-        held = dict(pool.map(lambda pair: (pair, frame(api, pair)), GIVEN["pairs"]))
+    timeframe, limit = arguments["timeframe"], arguments["limit"]
+    with ThreadPoolExecutor(arguments["threads"]) as pool:
+        held = dict(pool.map(lambda pair: (pair, frame(api, pair, timeframe, limit)), arguments["pairs"]))
     packed = gzip.compress(json.dumps(held, separators=(",", ":")).encode(), 5)
     return {"frames": base64.b64encode(packed).decode()}
 
 
-def main() -> dict[str, Any]:
+def main(arguments: dict[str, Any]) -> dict[str, Any]:
     """Answer the question, or say why not."""
     try:
-        api = Api(GIVEN["config"])
-        return {"state": state, "frames": frames}[GIVEN["ask"]](api)
+        api = Api(arguments["config"])
+        return state(api) if arguments["ask"] == "state" else frames(api, arguments)
     except Problem as problem:
         return {"error": str(problem)}
-
-
-sys.stdout.write(json.dumps(main()) + "\n")

@@ -1,7 +1,9 @@
 """Say what time it is on this host."""
 
-import json
-import sys
 import time
+from typing import Any
 
-sys.stdout.write(json.dumps({"unix": time.time()}) + "\n")
+
+def main(_arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - there are none
+    """Return unix seconds."""
+    return {"unix": time.time()}

@@ -1,16 +1,12 @@
 """Connect to another host several times and say how long it took.
 
-ARGUMENTS: address, port, times, echo (whether something answers there), patience (seconds to wait for a listener).
+Arguments: address, port, times, echo (whether something answers there), patience (seconds to wait for a listener).
 """
 
-import json
 import os
 import socket
-import sys
 import time
 from typing import Any
-
-GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
 
 
 def connect(address: str, port: int, echo: bool) -> tuple[float, float]:
@@ -48,5 +44,6 @@ def series(address: str, port: int, times: int, echo: bool, patience: float) -> 
     return {"connect_ms": connects, "echo_ms": echoes, "error": ""}
 
 
-done = series(GIVEN["address"], GIVEN["port"], GIVEN["times"], GIVEN["echo"], GIVEN["patience"])
-sys.stdout.write(json.dumps(done) + "\n")
+def main(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Connect as asked."""
+    return series(**arguments)

@@ -1,20 +1,16 @@
 """Say what this host is and has: Python, freqtrade, processors, memory, disk, ports, files.
 
-ARGUMENTS: path (where free space is asked for), freqtrade_python, address, ports, files (paths).
+Arguments: path (where free space is asked for), freqtrade_python, address, ports, files (paths).
 """
 
 import errno
-import json
 import os
 import platform
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
-
-GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
 
 VERSION = "import importlib.metadata as m, platform as p; print(m.version('freqtrade'), p.python_version())"
 
@@ -72,13 +68,14 @@ def free_megabytes(path: str) -> int:
     return int(space.f_bavail * space.f_frsize // 1_000_000)
 
 
-found = {
-    "python": platform.python_version(),
-    "freqtrade": freqtrade(str(Path(GIVEN["freqtrade_python"]).expanduser())),
-    "processors": os.cpu_count() or 0,
-    "memory_megabytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000,
-    "free_megabytes": free_megabytes(GIVEN["path"]),
-    "ports": [port(GIVEN["address"], number) for number in GIVEN["ports"]],
-    "files": [file(path) for path in GIVEN["files"]],
-}
-sys.stdout.write(json.dumps(found) + "\n")
+def main(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Collect the facts."""
+    return {
+        "python": platform.python_version(),
+        "freqtrade": freqtrade(str(Path(arguments["freqtrade_python"]).expanduser())),
+        "processors": os.cpu_count() or 0,
+        "memory_megabytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1_000_000,
+        "free_megabytes": free_megabytes(arguments["path"]),
+        "ports": [port(arguments["address"], number) for number in arguments["ports"]],
+        "files": [file(path) for path in arguments["files"]],
+    }

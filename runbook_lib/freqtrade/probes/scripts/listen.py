@@ -1,17 +1,13 @@
 """Answer TCP connections for a while, so that other hosts can see whether and how fast they reach this one.
 
-ARGUMENTS: address, port, seconds (0: only say whether the port is free), connections (end after so many).
+Arguments: address, port, seconds (0: only say whether the port is free), connections (end after so many).
 """
 
 import errno
-import json
 import os
 import socket
-import sys
 import time
 from typing import Any
-
-GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
 
 
 def listen(address: str, port: int, seconds: float, connections: int) -> dict[str, Any]:
@@ -43,5 +39,6 @@ def listen(address: str, port: int, seconds: float, connections: int) -> dict[st
     return {"free": True, "taken": False, "served": served, "error": ""}
 
 
-done = listen(GIVEN["address"], GIVEN["port"], GIVEN["seconds"], GIVEN["connections"])
-sys.stdout.write(json.dumps(done) + "\n")
+def main(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Listen as asked."""
+    return listen(**arguments)

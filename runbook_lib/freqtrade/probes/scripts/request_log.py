@@ -1,22 +1,18 @@
 """Count the calls in a bot's request log, older files included.
 
-ARGUMENTS: path, since, until (unix seconds of this host; since <= time of the answer < until).
+Arguments: path, since, until (unix seconds of this host; since <= time of the answer < until).
 A line is: unix time, method, status (of a request that is only being made: other three characters), URL.
 """
 
-import json
 import os
 import re
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
-
 LINE = re.compile(r"(\d+\.\d+) ([A-Z]+) (.{0,3}) (https?://\S+)$")
-VERSION = re.compile(r"^.*/v\d+/")
+ENDPOINT = re.compile(r"/(\w+)/v\d+/(.+)")
 
 
 def files(path: str) -> list[Any]:
@@ -29,6 +25,14 @@ def files(path: str) -> list[Any]:
             continue
         opened.setdefault(os.fstat(log.fileno()).st_ino, log)
     return list(opened.values())[::-1]
+
+
+def name(path: str) -> str:
+    """Return what an endpoint is called: /api/v3/klines is klines, /fapi/v1/klines is fapi/klines."""
+    found = ENDPOINT.fullmatch(path)
+    if found is None:
+        return path
+    return found[2] if found[1] == "api" else found[1] + "/" + found[2]
 
 
 def count(path: str, since: float, until: float) -> dict[str, Any]:
@@ -48,7 +52,7 @@ def count(path: str, since: float, until: float) -> dict[str, Any]:
             if not since <= when < until:
                 continue
             address = urlsplit(line[4])
-            endpoint = VERSION.sub("", address.path)
+            endpoint = name(address.path)
             if not line[3].isdigit():
                 asked[endpoint] += 1
                 continue
@@ -63,5 +67,6 @@ def count(path: str, since: float, until: float) -> dict[str, Any]:
     }
 
 
-counted = count(str(Path(GIVEN["path"]).expanduser()), GIVEN["since"], GIVEN["until"])
-sys.stdout.write(json.dumps(counted) + "\n")
+def main(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Count as asked."""
+    return count(str(Path(arguments["path"]).expanduser()), arguments["since"], arguments["until"])

@@ -1,17 +1,13 @@
 """Ask the exchange how much request weight this host's public address has used in the last minute.
 
-ARGUMENTS: url (the exchange's ping), every (seconds between two questions), seconds (0: ask once).
+Arguments: url (the exchange's ping), every (seconds between two questions), seconds (0: ask once).
 One ping has weight 1. It stops at the first refusal: going on would only lengthen a ban.
 """
 
-import json
-import sys
 import time
 import urllib.error
 import urllib.request
 from typing import Any
-
-GIVEN: dict[str, Any] = globals()["ARGUMENTS"]  # defined by the sender
 
 REFUSALS = (403, 418, 429)
 # no proxy out of the environment: the bots use none either, and it would be another address
@@ -34,9 +30,12 @@ def ping(url: str) -> dict[str, Any]:
     return seen
 
 
-samples = [ping(GIVEN["url"])]
-end = time.monotonic() + GIVEN["seconds"]
-while time.monotonic() + GIVEN["every"] < end and samples[-1]["status"] not in REFUSALS:
-    time.sleep(GIVEN["every"])
-    samples.append(ping(GIVEN["url"]))
-sys.stdout.write(json.dumps({"samples": samples}) + "\n")
+def main(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Ask once, or again and again."""
+    url, every = arguments["url"], arguments["every"]
+    end = time.monotonic() + arguments["seconds"]
+    samples = [ping(url)]
+    while time.monotonic() + every < end and samples[-1]["status"] not in REFUSALS:
+        time.sleep(every)
+        samples.append(ping(url))
+    return {"samples": samples}
