@@ -90,6 +90,10 @@ class FreqtradeSite(Site):
         """All pairs of all producers, in order."""
         return [pair for producer in self.producers.values() for pair in producer.pairs]
 
+    def ccxt_config(self, host: str) -> dict[str, object]:
+        """Return what a bot on ``host`` hands to ccxt, with the host's own address put in."""
+        return {key: _with_address(value, self.hosts[host].address) for key, value in self.exchange.ccxt_config.items()}
+
     def rest_url(self, host: str) -> str:
         """Return the exchange's REST address as ``host`` sees it."""
         return self.exchange.rest_url.format(address=self.hosts[host].address)
@@ -110,3 +114,12 @@ class FreqtradeSite(Site):
         if twice:
             raise ValueError(f"pairs that more than one producer downloads: {', '.join(twice)}")
         return self
+
+
+def _with_address(value: object, address: str) -> object:
+    """Put a host's address in place of ``{address}`` in every string."""
+    if isinstance(value, dict):
+        return {key: _with_address(inner, address) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_address(inner, address) for inner in value]
+    return value.replace("{address}", address) if isinstance(value, str) else value

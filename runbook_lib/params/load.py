@@ -23,10 +23,19 @@ def load(path: Path, model: type[M]) -> M:
     """
     document = _read(path)
     try:
-        return model.model_validate(_plain(document))
+        return model.model_validate(_plain(document), context={"root": project_root(path)})
     except ValidationError as error:
         problems = [_describe(path, document, model, problem) for problem in error.errors(include_url=False)]
         raise ParamsError("; ".join(problems), remedy="mend the site file; nothing was touched") from None
+
+
+def project_root(site_file: Path) -> Path:
+    """Return the directory that a site file's relative paths count from, and that change records are kept below.
+
+    It is the nearest one above the site file that has a folder ``outputs``; without any, the site file's own.
+    """
+    here = site_file.resolve().parent
+    return next((folder for folder in (here, *here.parents) if (folder / "outputs").is_dir()), here)
 
 
 def _read(path: Path) -> CommentedMap:

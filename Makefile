@@ -1,0 +1,52 @@
+# Everything lives in .venv at the root; nothing needs activating. `make rehearse` and `make test` set themselves up.
+PYTHON ?= python3
+BIN := .venv/bin
+RUNBOOK_READY := .venv/.runbook-ready
+BOTS_READY := .venv/freqtrade/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+.PHONY: rehearse test check notebooks lab lock clean
+
+rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtrade, in the lab
+	@$(BIN)/runbook rehearse $(ARGS)
+
+test: check $(BOTS_READY)  ## everything that must hold before a change lands
+	@$(BIN)/pytest $(ARGS)
+
+check: $(RUNBOOK_READY)  ## style, types, architecture, generated files
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/runbook generate --check
+
+notebooks: $(RUNBOOK_READY)  ## notebooks/*.ipynb and params/schema.json from their sources
+	@$(BIN)/runbook generate
+
+lab: $(RUNBOOK_READY) $(BOTS_READY)  ## the lab alone, and JupyterLab to step through the notebooks by hand
+	@$(BIN)/runbook lab up
+	@$(BIN)/runbook open --change by-hand
+	@$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/outputs/by-hand/notebooks/10_preflight.ipynb; \
+	  $(BIN)/runbook lab down
+
+lock:  ## new hashes after a pin was changed
+	@uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \
+	  --no-emit-index-url --no-header -o requirements/runbook.lock
+	@uv pip compile -q requirements/freqtrade.in --python-version 3.11 --universal --generate-hashes \
+	  --no-emit-index-url --no-header -o requirements/freqtrade.lock
+
+clean:
+	rm -rf .venv
+
+$(RUNBOOK_READY): requirements/runbook.lock pyproject.toml
+	@echo "setting up .venv (once, about a minute) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runbook.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BOTS_READY): requirements/freqtrade.lock | $(RUNBOOK_READY)
+	@echo "setting up freqtrade in .venv/freqtrade (once, about a minute) ..."
+	@$(PYTHON) -m venv .venv/freqtrade
+	@.venv/freqtrade/bin/python -m pip install --quiet --require-hashes -r requirements/freqtrade.lock
+	@touch $@

@@ -1,0 +1,46 @@
+"""The command line `runbook`: one verb per module under commands/, one place where errors become a line and a status."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from runbook_lib.commands import generate, lab, open_change, rehearse, report, run
+from runbook_lib.errors import RunbookError
+from runbook_lib.redaction import redact
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="migration-runbook")
+def cli() -> None:
+    """Carry out a migration step by step, measured, gated and recorded."""
+
+
+cli.add_command(rehearse.rehearse)
+cli.add_command(run.run)
+cli.add_command(open_change.open_change)
+cli.add_command(report.report)
+cli.add_command(lab.lab)
+cli.add_command(generate.generate)
+
+
+def main() -> None:
+    """Run the command line; every known error is one line on standard error and its own exit status."""
+    try:
+        sys.exit(cli.main(standalone_mode=False) or 0)
+    except RunbookError as error:
+        click.echo(redact(f"runbook: {error}"), err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("runbook: interrupted; what was started has been ended, the record is kept", err=True)
+        sys.exit(INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

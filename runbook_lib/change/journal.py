@@ -1,0 +1,95 @@
+"""The journal of a change: one line of JSON per event, on disk before the act, each chained to the one before it.
+
+A line's ``chain`` is the SHA-256 of the previous line's chain and the line's own content, so that a line that was
+altered, removed or put in between breaks every chain after it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.errors import RecordError
+from runbook_lib.redaction import redact
+
+START = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line. ``at``: unix seconds; ``what``: intent, done, failed, approved ...; ``detail``: JSON-able, no secrets."""
+
+    number: int
+    at: float
+    by: str
+    phase: str
+    what: str
+    host: str | None
+    detail: dict[str, Any]
+    chain: str
+
+
+class Journal:
+    """Appends events; every event is on the disk when `write` returns."""
+
+    def __init__(self, path: Path, phase: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._phase = phase
+        self._clock = clock
+
+    def write(self, what: str, host: str | None = None, **detail: Any) -> Event:  # noqa: ANN401 - any JSON
+        """Append one event and wait until the disk has it. Text in ``detail`` is redacted."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            lines = file.read().splitlines()
+            previous = json.loads(lines[-1])["chain"] if lines else START
+            content = {
+                "number": len(lines) + 1,
+                "at": self._clock(),
+                "by": f"{getpass.getuser()}@{socket.gethostname()}",
+                "phase": self._phase,
+                "what": what,
+                "host": host,
+                "detail": json.loads(redact(json.dumps(detail))),
+            }
+            event = Event(**content, chain=_chain(previous, content))
+            file.write(json.dumps({**content, "chain": event.chain}).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        return event
+
+
+def read(path: Path) -> Iterator[Event]:
+    """Yield the events of a journal.
+
+    Raises RecordError at the first line that is not chained to the one before it.
+    """
+    previous = START
+    if not path.exists():
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            content = json.loads(line)
+            chain = content.pop("chain")
+            event = Event(**content, chain=chain)
+        except (ValueError, KeyError, TypeError):
+            raise RecordError(f"{path}:{number}: no journal line", remedy="the journal was torn or edited") from None
+        if chain != _chain(previous, content) or event.number != number:
+            raise RecordError(f"{path}:{number}: chain is broken", remedy="this line or one before it was edited")
+        previous = chain
+        yield event
+
+
+def _chain(previous: str, content: dict[str, Any]) -> str:
+    return hashlib.sha256((previous + json.dumps(content, sort_keys=True)).encode()).hexdigest()

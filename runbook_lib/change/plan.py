@@ -1,0 +1,120 @@
+"""Wanted x seen -> what has to be done. Pure: dry run, diff and apply all read the same plan."""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+
+from runbook_lib.change.resources import File, SeenFile, SeenService, Service, Wanted
+
+
+class Act(enum.StrEnum):
+    """What is done to a service."""
+
+    ENABLE = "enable"
+    START = "start"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class FileStep:
+    """Write one file. ``before``: what stood there when the plan was made."""
+
+    wanted: File
+    before: SeenFile
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes that will stand there."""
+        return hashlib.sha256(self.wanted.content).hexdigest()
+
+    def describe(self) -> str:
+        """Say what happens in a few words."""
+        if not self.before.state.exists:
+            return f"create {self.wanted.path} (mode {self.wanted.mode:04o})"
+        if self.before.state.sha256 == self.digest:
+            return f"set mode of {self.wanted.path} from {self.before.state.mode:04o} to {self.wanted.mode:04o}"
+        return f"replace {self.wanted.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStep:
+    """Bring one service to where it should be, in the order of ``acts``."""
+
+    wanted: Service
+    before: SeenService
+    acts: tuple[Act, ...]
+    reload: bool
+
+    def describe(self) -> str:
+        """Say what happens in a few words."""
+        return f"{' and '.join(self.acts)} {self.wanted.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """All steps of one host; without steps there is nothing to do."""
+
+    host: str
+    files: tuple[FileStep, ...]
+    service: ServiceStep | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether the host is already as it should be."""
+        return not self.files and self.service is None
+
+    def describe(self) -> list[str]:
+        """List the steps in the order in which they are done."""
+        steps = [step.describe() for step in self.files]
+        return steps if self.service is None else [*steps, self.service.describe()]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one phase will do to the fleet, host by host."""
+
+    hosts: tuple[HostPlan, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether no host needs anything."""
+        return all(plan.empty for plan in self.hosts)
+
+    def __getitem__(self, host: str) -> HostPlan:
+        return next(plan for plan in self.hosts if plan.host == host)
+
+
+def plan_host(wanted: Wanted, files: dict[str, SeenFile], service: SeenService) -> HostPlan:
+    """Compare what one host should have with what was seen there. ``files``: by path."""
+    steps = tuple(step for file in wanted.files if _differs(step := FileStep(file, files[file.path])))
+    acts = []
+    if not service.enabled:
+        acts.append(Act.ENABLE)
+    if not service.active:
+        acts.append(Act.START)
+    elif steps:
+        acts.append(Act.RESTART)
+    unit_changes = any(step.wanted.path == wanted.service.unit_file for step in steps)
+    act = ServiceStep(wanted.service, service, tuple(acts), reload=unit_changes) if acts else None
+    return HostPlan(wanted.host, steps, act)
+
+
+def _differs(step: FileStep) -> bool:
+    before = step.before.state
+    return not before.exists or before.sha256 != step.digest or before.mode != step.wanted.mode
+
+
+def changed_since(plan: HostPlan, files: dict[str, SeenFile], service: SeenService) -> list[str]:
+    """Say what is no longer as it was when the plan was made; empty when the plan still fits."""
+    changes = []
+    for step in plan.files:
+        then, now = step.before.state, files[step.wanted.path].state
+        if (then.exists, then.sha256, then.mode) != (now.exists, now.sha256, now.mode):
+            changes.append(f"{step.wanted.path} was edited")
+    if plan.service is not None:
+        then, now = plan.service.before, service
+        if (then.active, then.enabled) != (now.active, now.enabled):
+            changes.append(f"{service.name} is now {'active' if now.active else 'stopped'}")
+    return changes

@@ -1,0 +1,64 @@
+"""What a headless run shows in the terminal: which notebook runs, what it waits for and how long still."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+
+from runbook_lib.redaction import redact
+from runbook_lib.values import Progress, Verdict
+
+console = Console(highlight=False)
+MARKS = {Verdict.SUCCESSFUL: "[green]✔[/]", Verdict.INCONCLUSIVE: "[yellow]?[/]", Verdict.FAILED: "[red]✘[/]"}
+PLAIN_EVERY_SECONDS = 15.0
+
+
+class Waits:
+    """Shows the wait of the moment: one line that changes on a terminal, a line now and then in a log."""
+
+    def __init__(self, status: Status | None, title: str) -> None:
+        self._status = status
+        self._title = title
+        self._last = ("", 0.0)
+
+    def __call__(self, progress: Progress) -> None:
+        """Show one step of a wait."""
+        text = f"{self._title}: {redact(sentence(progress))}"
+        if self._status is not None:
+            self._status.update(text)
+            return
+        what, at = self._last
+        if what != progress.what or time.monotonic() - at >= PLAIN_EVERY_SECONDS:
+            self._last = (progress.what, time.monotonic())
+            console.print(f"  {text}")
+
+    def message(self, content: Mapping[str, Any]) -> None:
+        """Show a wait that a notebook's cell has sent."""
+        self(Progress(str(content["what"]), content.get("until"), int(content["done"]), int(content["total"])))
+
+
+def sentence(progress: Progress) -> str:
+    """Say what is waited for, how far it is and how long still."""
+    counted = f" ({progress.done} of {progress.total})" if progress.total else ""
+    left = f", {max(0, progress.until - time.time()):.0f} s left" if progress.until is not None else ""
+    return f"waiting for {progress.what}{counted}{left}"
+
+
+@contextmanager
+def waiting(title: str) -> Iterator[Waits]:
+    """Show waits under a title while the block runs."""
+    if not console.is_terminal:
+        yield Waits(None, title)
+        return
+    with console.status(title, spinner="dots") as status:
+        yield Waits(status, title)
+
+
+def done(verdict: Verdict, text: str) -> None:
+    """Print how a step ended."""
+    console.print(f"{MARKS[verdict]} {redact(text)}")

@@ -1,0 +1,68 @@
+"""Which migration the command line carries out, and how its site file becomes a lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from runbook_lib.errors import LabError, ParamsError
+from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.freqtrade.configs.producer import REQUEST_LOG
+from runbook_lib.freqtrade.request_log import request_log_config
+from runbook_lib.lab import FeederSettings, LabSettings
+from runbook_lib.params import Lab, load
+
+LAB_SITE = Path("params/lab.yaml")
+NOTEBOOKS = Path("notebooks")
+
+
+def load_site(path: Path) -> FreqtradeSite:
+    """Load a site file of this migration."""
+    return load(path, FreqtradeSite)
+
+
+def lab_of(site: FreqtradeSite) -> Lab:
+    """Return the lab of a site.
+
+    Raises LabError where the site is a real fleet.
+    """
+    if site.lab is None:
+        raise LabError(f"site {site.site} has no lab", remedy="use params/lab.yaml, or add a section lab:")
+    return site.lab
+
+
+def lab_settings(site: FreqtradeSite) -> LabSettings:
+    """Turn a site into the lab that stands in for it: its hosts, and its consumers as the feeders they are today."""
+    lab = lab_of(site)
+    if site.ssh.key is None:
+        raise ParamsError("ssh.key is missing", remedy="the lab makes its operator's key where the site says")
+    return LabSettings(
+        site=site.site,
+        directory=lab.directory,
+        freqtrade=lab.freqtrade,
+        user=site.ssh.user,
+        ssh_port=site.ssh.port,
+        key=site.ssh.key,
+        known_hosts=site.ssh.known_hosts,
+        hosts={name: host.address for name, host in site.hosts.items()},
+        feeders=[
+            FeederSettings(
+                host=name,
+                unit=consumer.unit,
+                config=consumer.config,
+                directory=site.freqtrade.directory,
+                pairs=site.pairs,
+                timeframe=site.freqtrade.timeframe,
+                enable_ws=site.freqtrade.enable_ws,
+                log_config=request_log_config(REQUEST_LOG),
+            )
+            for name, consumer in site.consumers.items()
+        ],
+        seed=lab.seed,
+        pairs=site.pairs,
+        exchange_port=lab.exchange_port,
+        admin_port=lab.admin_port,
+        weight_per_minute=site.exchange.weight_per_minute,
+        late_share=lab.late_share,
+        late_seconds=lab.late_seconds,
+        ccxt_config={name: site.ccxt_config(name) for name in site.hosts},
+    )

@@ -1,0 +1,79 @@
+"""The kinds of check. Each takes what was observed, or None where nothing could be: that is Inconclusive, never passed."""
+
+from __future__ import annotations
+
+from runbook_lib.errors import RunbookError
+from runbook_lib.values import Check, Verdict
+
+NOT_OBSERVED = "not observed"
+
+
+def _verdict(passed: bool | None) -> Verdict:
+    if passed is None:
+        return Verdict.INCONCLUSIVE
+    return Verdict.SUCCESSFUL if passed else Verdict.FAILED
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Write a number as people read it: whole where it is whole, else three significant digits."""
+    if value is None:
+        return NOT_OBSERVED
+    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
+    return f"{text} {unit}".rstrip()
+
+
+def equal(
+    name: str, observed: float | None, wanted: float, *, unit: str = "", host: str | None = None, remedy: str = ""
+) -> Check:
+    """Observed is exactly what was wanted: for counts."""
+    passed = None if observed is None else observed == wanted
+    return Check(name, _verdict(passed), number(wanted, unit), number(observed, unit), host, remedy)
+
+
+def at_most(
+    name: str, observed: float | None, limit: float, *, unit: str = "", host: str | None = None, remedy: str = ""
+) -> Check:
+    """Observed does not go over a limit."""
+    passed = None if observed is None else observed <= limit
+    return Check(name, _verdict(passed), f"≤ {number(limit, unit)}", number(observed, unit), host, remedy)
+
+
+def at_least(  # noqa: PLR0913 - the words of one check
+    name: str,
+    observed: float | None,
+    limit: float,
+    *,
+    unit: str = "",
+    host: str | None = None,
+    remedy: str = "",
+    too_little_is_inconclusive: bool = False,
+) -> Check:
+    """Observed reaches a limit. For amounts of data, less than that is not a failure: it is too little to judge."""
+    passed = None if observed is None else observed >= limit
+    if passed is False and too_little_is_inconclusive:
+        passed = None
+    return Check(name, _verdict(passed), f"≥ {number(limit, unit)}", number(observed, unit), host, remedy)
+
+
+def fell_by(  # noqa: PLR0913 - the words of one check
+    name: str, before: float | None, after: float | None, share: float, *, unit: str = "", remedy: str = ""
+) -> Check:
+    """After is smaller than before by at least ``share`` (0.75 = 75 %). Nothing before: nothing to judge."""
+    wanted = f"−{share:.0%}"
+    if before is None or after is None or before <= 0:
+        return Check(name, Verdict.INCONCLUSIVE, wanted, f"{number(before)} → {number(after, unit)}", None, remedy)
+    change = after / before - 1
+    observed = f"{number(before)} → {number(after, unit)} ({change:+.0%})".replace("-", "−")
+    return Check(name, _verdict(after <= before * (1 - share)), wanted, observed, None, remedy)
+
+
+def holds(  # noqa: PLR0913 - the words of one check
+    name: str, passed: bool | None, *, expected: str, observed: str, host: str | None = None, remedy: str = ""
+) -> Check:
+    """A statement that is true, false, or could not be looked at (None)."""
+    return Check(name, _verdict(passed), expected, observed, host, remedy)
+
+
+def reported(name: str, error: RunbookError, *, expected: str) -> Check:
+    """A check that could not be made because the host answered with an error: failed, with the error's own words."""
+    return Check(name, Verdict.FAILED, expected, error.what, error.host, error.remedy)

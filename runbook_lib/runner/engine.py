@@ -1,0 +1,82 @@
+"""The papermill engine of this library: kernels over IPC, and what a cell waits for shown while it runs.
+
+papermill finds it by its entry point (``papermill.engine``, name ``runbook``). A cell's progress arrives as display
+data of the type that `runbook_lib.view.progress` sends; it goes to the listener that the caller hands over.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyter_client.manager import AsyncKernelManager
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine
+
+from runbook_lib.view.progress import MIME
+
+Listener = Callable[[Mapping[str, Any]], None]
+
+SAVE_EVERY_SECONDS = 1.0
+
+
+class IpcKernelManager(AsyncKernelManager):
+    """Kernels that listen on sockets in the file system: no TCP port that another user of the machine could reach."""
+
+    def _transport_default(self) -> str:
+        return "ipc"
+
+
+class Client(PapermillNotebookClient):  # type: ignore[misc]  # papermill ships no types
+    """Runs the cells and hands progress messages on."""
+
+    def __init__(self, nb_man: Any, *, listener: Listener | None = None, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(nb_man, kernel_manager_class=IpcKernelManager, **options)
+        self._listener = listener
+
+    def process_message(self, message: Mapping[str, Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Show progress at once; everything else as papermill does."""
+        progress = message.get("content", {}).get("data", {}).get(MIME)
+        if progress is not None and self._listener is not None:
+            self._listener(progress)
+        return super().process_message(message, *arguments, **options)
+
+
+class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no types
+    """Engine ``runbook``: as papermill's own, but for kernel transport, progress and how often it saves."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls,
+        nb_man: Any,  # noqa: ANN401 - papermill ships no types
+        kernel_name: str,
+        *,
+        start_timeout: float = 60,
+        listener: Listener | None = None,
+        **_options: Any,  # noqa: ANN401 - papermill passes what other engines want
+    ) -> Any:  # noqa: ANN401
+        """Run all cells of one notebook in a fresh kernel."""
+        _throttle(nb_man)
+        client = Client(nb_man, listener=listener, kernel_name=kernel_name, timeout=None, startup_timeout=start_timeout)
+        return client.execute()
+
+
+def _throttle(nb_man: Any) -> None:  # noqa: ANN401
+    """Save the growing notebook at most once a second; papermill would write all of it twice a cell."""
+    save, last = nb_man.save, 0.0
+
+    def throttled(**options: Any) -> None:  # noqa: ANN401
+        nonlocal last
+        if time.monotonic() - last >= SAVE_EVERY_SECONDS:
+            last = time.monotonic()
+            save(**options)
+
+    nb_man.save = throttled
+    finished = nb_man.notebook_complete
+
+    def complete(**options: Any) -> None:  # noqa: ANN401
+        nb_man.save = save
+        finished(**options)
+
+    nb_man.notebook_complete = complete

@@ -1,0 +1,132 @@
+"""What a notebook holds while it runs: the site, the fleet, the change's folder, and the results of earlier phases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from runbook_lib.change.journal import Journal
+from runbook_lib.errors import ParamsError, RecordError
+from runbook_lib.fleet import Fleet
+from runbook_lib.gates import judge, require
+from runbook_lib.params import Site, load, project_root
+from runbook_lib.record import scraps
+from runbook_lib.record.folder import ChangeFolder
+from runbook_lib.values import Check
+from runbook_lib.view import progress, tables
+from runbook_lib.view.charts import Chart
+
+S = TypeVar("S", bound=Site)
+
+
+@dataclass(frozen=True)
+class Phase(Generic[S]):
+    """One phase of one change. ``started``: unix seconds. Made by `open_phase`, shown as its own facts."""
+
+    name: str
+    site: S
+    site_file: Path
+    folder: ChangeFolder
+    fleet: Fleet
+    journal: Journal
+    dry_run: bool
+    started: float
+    report: progress.Reporter
+
+    def _repr_html_(self) -> str:
+        return self._facts()._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self._facts())
+
+    def _facts(self) -> tables.Table:
+        return tables.facts(
+            {
+                "change": self.folder.change_id,
+                "phase": self.name,
+                "site": f"{self.site.site} ({self.site_file})",
+                "hosts": ", ".join(self.site.hosts),
+                "mode": "dry run: nothing is changed" if self.dry_run else "changes are carried out",
+                "record": str(self.folder.root),
+            }
+        )
+
+    def earlier(self, phase: str) -> dict[str, Any]:
+        """Return what an earlier phase of this change glued.
+
+        Raises RecordError when that phase has not been run to its end.
+        """
+        path = self.folder.notebook(phase)
+        if not path.exists():
+            raise RecordError(
+                f"phase {phase} of change {self.folder.change_id} was not run", remedy=f"run {phase} first"
+            )
+        return scraps.read(path)
+
+    def keep(self, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
+        """Glue a result into this notebook, for later phases and for the record."""
+        scraps.glue(name, value)
+
+    def chart(self, name: str, chart: Chart) -> Chart:
+        """Keep a chart in the record, and return it to be shown."""
+        scraps.keep_chart(self.folder, f"{self.name}-{name}", chart)
+        return chart
+
+    def gate(self, name: str, checks: Sequence[Check]) -> tables.GateView:
+        """Keep a gate's checks in the record and return them to be shown; `require` then stops if they do not hold."""
+        self.keep(f"gate:{name}", [_plain(check) for check in checks])
+        self.journal.write("gate", gate=name, verdict=str(judge(checks)))
+        return tables.checks(checks, name)
+
+    def require(self, gate: tables.GateView) -> None:
+        """Go on only if every check of the gate succeeded.
+
+        Raises GateFailed or GateInconclusive.
+        """
+        require(gate.checks, gate.title)
+
+
+def _plain(check: Check) -> dict[str, str | None]:
+    return {
+        "name": check.name,
+        "verdict": str(check.verdict),
+        "expected": check.expected,
+        "observed": check.observed,
+        "host": check.host,
+        "remedy": check.remedy,
+    }
+
+
+def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run: bool) -> Phase[S]:
+    """Open one phase for a notebook.
+
+    ``site``: the site file, absolute, or relative to the current directory or one above it. ``change_id``: names the
+    folder in ``outputs/``. Raises ParamsError before anything is touched.
+    """
+    site_file = _find(Path(site))
+    params = load(site_file, model)
+    folder = ChangeFolder(project_root(site_file) / "outputs", change_id)
+    folder.create()
+    return Phase(
+        name=name,
+        site=params,
+        site_file=site_file,
+        folder=folder,
+        fleet=Fleet.of(params),
+        journal=Journal(folder.journal, name),
+        dry_run=dry_run,
+        started=time.time(),
+        report=progress.reporter(),
+    )
+
+
+def _find(site: Path) -> Path:
+    """Look for a relative site file from the current directory upwards: a notebook's own directory is notebooks/."""
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / site).is_file():
+            return folder / site
+    raise ParamsError(f"{site}: no such site file", remedy="name one of params/*.yaml")
