@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from runbook_lib.errors import CommandFailed, DeadlineExceeded, SecretError, Unreachable
+from runbook_lib.fleet import Session
+from runbook_lib.redaction import register
+
+if TYPE_CHECKING:
+    from tests.fleet.conftest import Connect, SshHost, Start
+
+pytestmark = pytest.mark.hosts
+
+
+def test_a_command_runs_in_the_home_and_tells_all(session: Session, host: SshHost) -> None:
+    result = session.run("pwd; echo oops >&2; exit 3", check=False)
+    assert (result.status, result.stdout.strip(), result.stderr) == (3, str(host.home).encode(), b"oops\n")
+    assert 0 < result.seconds < 5
+
+
+def test_standard_input_reaches_the_command(session: Session) -> None:
+    assert session.run("wc -c", stdin=b"x" * 3_000_000).text.strip() == "3000000"
+    assert session.run("cat").stdout == b""
+
+
+def test_a_command_that_does_not_read_its_input_is_no_error(session: Session) -> None:
+    assert session.run("exit 0", stdin=b"x" * 3_000_000).status == 0
+
+
+def test_both_streams_are_drained_together(session: Session) -> None:
+    much = 8 << 20
+    half = f"head -c {much} /dev/zero"
+    result = session.run(f"{half} >&2 & {half}; wait")
+    assert (len(result.stdout), len(result.stderr)) == (much, much)
+    result = session.run("tee /dev/stderr", stdin=b"y" * much)
+    assert (len(result.stdout), len(result.stderr)) == (much, much)
+
+
+def test_a_failure_quotes_the_last_lines_redacted(session: Session) -> None:
+    register("correct-horse")
+    with pytest.raises(CommandFailed) as caught:
+        session.run("seq 20 >&2; cat >&2; exit 5", stdin=b"no correct-horse here\n")
+    assert str(caught.value).startswith(
+        "h73: `seq 20 >&2; cat >&2; exit 5` ended with status 5: 18 | 19 | 20 | no ••• here"
+    )
+    assert caught.value.host == "h73"
+
+
+def test_a_secret_never_gets_onto_a_command_line(session: Session, host: SshHost) -> None:
+    register("correct-horse")
+    with pytest.raises(SecretError):
+        session.run("echo correct-horse")
+    assert host.commands == []
+
+
+def test_the_deadline_is_wall_clock_and_the_session_lives_on(session: Session) -> None:
+    for command in ("sleep 30", "while :; do echo x; sleep 0.05; done", "exec >&- 2>&-; sleep 30"):
+        began = time.monotonic()
+        with pytest.raises(DeadlineExceeded, match=r"h73: .* took longer than 0.4 s"):
+            session.run(command, deadline=0.4)
+        assert time.monotonic() - began < 1.5
+    assert session.run("echo on").text == "on\n"
+
+
+def test_input_that_nobody_reads_does_not_outlast_the_deadline(session: Session) -> None:
+    with pytest.raises(DeadlineExceeded):
+        session.run("sleep 30", stdin=b"x" * (16 << 20), deadline=0.5)
+
+
+def test_one_connection_serves_many_threads(session: Session, host: SshHost) -> None:
+    seen = []
+    threads = [threading.Thread(target=lambda n=n: seen.append(session.run(f"echo {n}").text)) for n in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(int, seen)) == list(range(20))
+    assert host.opened == 1
+
+
+def test_a_cut_connection_is_told_and_the_next_call_opens_another(session: Session, host: SshHost) -> None:
+    session.connect()
+    threading.Timer(0.2, host.cut).start()
+    with pytest.raises(Unreachable, match="connection lost while `sleep 30` ran"):
+        session.run("sleep 30")
+    assert session.run("echo on").text == "on\n"
+    assert host.opened == 2
+
+
+def test_a_command_ended_by_a_signal_is_no_lost_connection(session: Session, host: SshHost) -> None:
+    with pytest.raises(CommandFailed, match="killed by a signal"):
+        session.run("kill -9 $$")
+    assert host.opened == 1
+
+
+def test_a_closed_session_stays_closed(session: Session) -> None:
+    session.run("true")
+    session.close()
+    with pytest.raises(Unreachable, match="closed"):
+        session.run("true")
+
+
+def test_a_script_gets_its_arguments_and_returns_json(session: Session, host: SshHost) -> None:
+    arguments = {"text": "it's \"quoted\" ${HOME} `x` \\n ünï\n'''", "n": [1, 2.5, None, True]}
+    assert session.python("def main(given):\n    print('noise')\n    return given", arguments) == arguments
+    assert session.python("import json\nprint(json.dumps(arguments))", arguments) == arguments
+    assert session.python("from __future__ import annotations\ndef main(_): return 'ü'") == "ü"
+    assert not any("quoted" in command for command in host.commands)
+
+
+def test_a_script_is_not_led_astray_by_files_in_the_home(session: Session, host: SshHost) -> None:
+    (host.home / "json.py").write_text("raise SystemExit('wrong json')")
+    assert session.python("def main(given): return given", 7) == 7
+
+
+def test_a_script_that_fails_tells_the_last_line_of_its_traceback(session: Session) -> None:
+    with pytest.raises(
+        CommandFailed, match=r"h73: `a script in python3` ended with status 1: ValueError: no such pair ->"
+    ):
+        session.python("def main(_):\n    raise ValueError('no such pair')")
+    with pytest.raises(CommandFailed, match="nothing.*where JSON was due"):
+        session.python("pass")
+    with pytest.raises(CommandFailed, match="hello.*where JSON was due"):
+        session.python("print('hello')")
+    with pytest.raises(CommandFailed, match="not found"):
+        session.python("", interpreter="no/such/python")
+
+
+def test_a_port_is_forwarded(start: Start, connect: Connect) -> None:
+    near, far = start("near"), start("far")
+    with connect(near, far)["near"].forward(far.address, far.port) as port:
+        with socket.create_connection(("127.0.0.1", port)) as plug:
+            assert plug.recv(100).startswith(b"SSH-2.0-")
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port))
