@@ -151,10 +151,20 @@ def after(market: Market, minute: int, second: int, settled: Candles | None = No
     return Candles(*(np.array([value], dtype=np.int64) for value in (*prices, *map(share, traded))))
 
 
+def unsettled(market: Market, minute: int, settled: Candles | None = None) -> Candles:
+    """Return a closed minute without its last trades: without its last seconds, so many that its close moves."""
+    whole = settled or minutes(market, minute, 1)
+    latest = 50 + int(unit(_salted(market, "late"), 3 * minute + 2) * 10)
+    cuts = [after(market, minute, latest, whole)]
+    if cuts[0].close[0] == whole.close[0]:
+        cuts += (after(market, minute, second, whole) for second in range(latest - 1, 39, -1))
+    return next((cut for cut in cuts if cut.close[0] != whole.close[0]), cuts[0])
+
+
 def settles_ms(market: Market, minute: int, late: Lateness) -> int:
     """Return the moment, unix ms, from which on a minute's candle never changes: its close, or a little later."""
     close = (minute + 1) * MINUTE_MS
-    if unit(_salted(market, "late"), 3 * minute) >= late.share:
+    if late.seconds <= 0 or unit(_salted(market, "late"), 3 * minute) >= late.share:
         return close
     return close + 1 + int(unit(_salted(market, "late"), 3 * minute + 1) * (late.seconds * 1000 - 1))
 
@@ -174,10 +184,9 @@ def seen(market: Market, first: int, now_ms: int, late: Lateness) -> Candles:
     for minute in range(first + len(shown), current + 1):
         settled = candles[minute - first : minute - first + 1]
         if minute == current:
-            second = now_ms % MINUTE_MS // 1000
+            shown = shown.join(after(market, minute, now_ms % MINUTE_MS // 1000, settled))
         elif settles_ms(market, minute, late) > now_ms:
-            second = 50 + int(unit(_salted(market, "late"), 3 * minute + 2) * 10)
+            shown = shown.join(unsettled(market, minute, settled))
         else:
-            second = 60
-        shown = shown.join(after(market, minute, second, settled))
+            shown = shown.join(settled)
     return shown

@@ -57,6 +57,9 @@ class Faults:
         if status is not None and not 400 <= int(status) <= 599:
             raise ValueError(f"status {status} is no fault; 400 to 599")
         count, seconds, retry_after = wish.get("count"), wish.get("seconds"), wish.get("retry_after")
+        for name, value, least in (("count", count, 1), ("seconds", seconds, 0), ("delay_seconds", delay, 0)):
+            if value is not None and float(value) < least:
+                raise ValueError(f"{name} {value} makes no sense; at least {least}")
         fault = Fault(
             id=self._next,
             source=source,

@@ -67,9 +67,7 @@ class Rest:
             await asyncio.sleep(fault.delay_seconds)
         if fault and fault.drop:
             note(0)
-            if request.transport:
-                request.transport.abort()
-            raise ConnectionResetError("cut on demand")
+            return cut(request)
         retry_after = admission.retry_after
         if fault and fault.status:
             status, body = fault.status, _refused(fault.status)
@@ -141,6 +139,13 @@ class Rest:
             first = max(-(-start // span), listed(size))
             last = min(last, first + limit)
         return b"[" + b",".join(self._venue.rows.shown(market, size, first, last, now)) + b"]"
+
+
+def cut(request: web.Request) -> web.Response:
+    """Cut the connection under a request; what is returned will not reach anybody."""
+    if request.transport:
+        request.transport.abort()
+    return web.Response()
 
 
 def _endpoint(path: str) -> str:

@@ -57,12 +57,12 @@ class Exchange:
         await self._streams.close()
 
     async def _listen(self, app: web.Application, addresses: list[str], port: int) -> None:
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         self._runners.append(runner)
         await runner.setup()
         for address in addresses:
             try:
-                await web.TCPSite(runner, address, port, shutdown_timeout=1.0, backlog=1024).start()
+                await web.TCPSite(runner, address, port, backlog=1024).start()
             except OSError as error:
                 raise LabError(
                     f"the exchange cannot listen on {address}:{port}: {error.strerror or error}",

@@ -19,6 +19,7 @@ from runbook_lib.lab.exchange.candles import MINUTE_MS, Candles, aggregate, minu
 from runbook_lib.lab.exchange.faults import ANY, Fault
 from runbook_lib.lab.exchange.ledger import Entry
 from runbook_lib.lab.exchange.markets import Market
+from runbook_lib.lab.exchange.rest import cut
 from runbook_lib.lab.exchange.rows import INTERVALS, encode
 from runbook_lib.lab.exchange.venue import Venue
 
@@ -84,9 +85,7 @@ class Streams:
         self._venue.ledger.add(Entry(arrived, source, ENDPOINT, "", "", status, 0, 0))
         transport = request.transport
         if transport is None or status == 0:
-            if transport:
-                transport.abort()
-            raise ConnectionResetError("cut on demand")
+            return cut(request)
         if status != 101:
             return web.Response(status=status)
         # no compression: on loopback it only costs time
