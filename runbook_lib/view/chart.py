@@ -14,7 +14,7 @@ _WHOLE_PAGE_RULE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
 _LOCAL_NAME = re.compile(r'(\bid="|href="#|url\(#)')
 _ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 _SIZE = re.compile(r'\s(?:width|height)="[^"]*"')
-_THEMED = {style.INK: "ink", style.PAPER: "paper", style.GRID: "grid", style.FAINT: "faint"}
+_THEMED = {style.INK: "ink", style.PAPER: "paper", style.GRID: "grid", style.FAINT: "faint", style.AFTER: "after"}
 
 
 @dataclass(frozen=True, slots=True)

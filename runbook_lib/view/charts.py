@@ -182,7 +182,7 @@ def _heat(axes: Axes, rows: Sequence[str], columns: Sequence[str], counts: Seque
     for y, line in enumerate(counts):
         for x, count in enumerate(line):
             if count:
-                ink = style.PAPER if bands[y][x] == len(_BANDS) - 1 else style.INK
+                ink = style.ON_DEEP if bands[y][x] == len(_BANDS) - 1 else style.ON_PALE
                 axes.text(x + 0.5, y + 0.53, number(count), ha="center", va="center", fontsize=7, color=ink)
     axes.set_yticks([y + 0.5 for y in range(len(rows))], [redact(row) for row in rows], fontsize=7.5)
     axes.set_xticks([x + 0.5 for x in range(len(columns))], [redact(column) for column in columns], fontsize=8)
