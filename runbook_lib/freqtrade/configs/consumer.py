@@ -1,0 +1,123 @@
+"""An operator's existing config, edited so that its bot is fed by the producers. Everything else stays as it was."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from runbook_lib.errors import ParamsError
+from runbook_lib.freqtrade.configs.access import ProducerAccess
+from runbook_lib.freqtrade.configs.edit import put, same
+from runbook_lib.freqtrade.configs.parse import ConfigText, read_config
+from runbook_lib.freqtrade.configs.producer import REQUEST_LOG, feed_times, producer_name
+from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.freqtrade.request_log import request_log_config
+
+SUFFIX = "Fed"
+Settings = list[tuple[tuple[str, ...], Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerEdit:
+    """An edited config. ``strategy``: the operator's own, which the bot named before and which is never edited.
+
+    ``lost_comments``: whether a comment stood inside a value that was replaced whole, and is gone.
+    """
+
+    text: str = field(repr=False)  # holds the producers' tokens
+    lost_comments: bool
+    strategy: str
+
+    @property
+    def fed_strategy(self) -> str:
+        """The subclass of the operator's strategy that the edited config names."""
+        return self.strategy + SUFFIX
+
+
+def consumer_config(
+    original: str, *, site: FreqtradeSite, host: str, producers: Mapping[str, ProducerAccess]
+) -> ConsumerEdit:
+    """Edit ``original``, the config of the consumer on ``host``; ``producers``: by host, in the site's order.
+
+    The same bytes come out when an edited config is edited again with the same producers.
+
+    ``exchange.only_from_ccxt`` is left as the operator has it: with it on, FreqAI's training history would move from
+    the exchange's bulk-data site to its rate-limited API, thousands of calls more, and that is the operator's choice.
+    Raises ParamsError if freqtrade could not read the config, or if it names no strategy.
+    """
+    where = site.consumers[host].config
+    before = read_config(original, where=where)
+    strategy = _strategy(before, where, host)
+    settings = _settings(site, strategy, producers, log=REQUEST_LOG if "log_config" not in before.data else None)
+    text = original
+    for path, value in settings:
+        text = put(text, path, value)
+    after = read_config(text, where=where)
+    if not same(after.data, _wanted(before.data, settings)):
+        raise ParamsError(
+            f"{where}: the edited text does not say what it should",
+            remedy="write the settings in by hand and report the config, without its secrets",
+            host=host,
+        )
+    lost = Counter(before.comments) - Counter(after.comments)
+    return ConsumerEdit(text, bool(lost), strategy)
+
+
+def _settings(site: FreqtradeSite, strategy: str, producers: Mapping[str, ProducerAccess], log: str | None) -> Settings:
+    settings: Settings = [
+        (("strategy",), strategy + SUFFIX),
+        # the websocket path would go round the feed
+        (("exchange", "enable_ws"), False),
+        (
+            ("external_message_consumer",),
+            {
+                "enabled": True,
+                "producers": [
+                    {
+                        "name": producer_name(name),
+                        "host": access.address,
+                        "port": access.port,
+                        "secure": False,
+                        "ws_token": access.ws_token.reveal(),
+                    }
+                    for name, access in producers.items()
+                ],
+                "wait_timeout": 30,
+                "ping_timeout": 10,
+                "sleep_time": 10,
+                "message_size_limit": 8,
+                "remove_entry_exit_signals": False,  # the frames of StrategyNone hold none
+            },
+        ),
+        (("candle_feed",), feed_times(site)),
+    ]
+    if log is not None:
+        settings.append((("log_config",), request_log_config(log)))
+    return settings
+
+
+def _strategy(config: ConfigText, where: str, host: str) -> str:
+    """Return the operator's own strategy, also from a config that was edited before."""
+    name = config.data.get("strategy")
+    if not isinstance(name, str) or not name:
+        elsewhere = "add_config_files" in config.data
+        raise ParamsError(
+            f"{where} names no strategy" + (" itself (it also reads other files)" if elsewhere else ""),
+            remedy="name it there, and take --strategy off the command line, which would win over the config",
+            host=host,
+        )
+    return name.removesuffix(SUFFIX) if "candle_feed" in config.data else name
+
+
+def _wanted(data: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Make the same changes to plain data, to hold the edited text against."""
+    wanted = deepcopy(data)
+    for path, value in settings:
+        owner = wanted
+        for key in path[:-1]:
+            owner = owner.setdefault(key, {})
+        owner[path[-1]] = value
+    return wanted
