@@ -1,7 +1,7 @@
 """Settled candles of the exchange itself, fetched by the operator's machine from its public REST.
 
-They are the truth that all hosts are held against. The fetch stays a good guest: the weight that the exchange reports is
-kept under a budget, and the first refusal ends it.
+They are the truth that all hosts are held against. The fetch stays a good guest: the weight that the exchange reports
+is kept under a budget, and the first refusal ends it.
 """
 
 from __future__ import annotations
