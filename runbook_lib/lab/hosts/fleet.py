@@ -29,7 +29,7 @@ class EmbeddedHosts:
             *(str(host.settings.root) for host in self._hosts.values()),
             stdin=DEVNULL,
             stdout=DEVNULL,
-            env={},
+            env={"LANG": "C.UTF-8"},
             start_new_session=True,
         )
         try:

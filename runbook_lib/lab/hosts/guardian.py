@@ -6,6 +6,7 @@ Kept to the standard library so that it starts in milliseconds and stays small.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -38,12 +39,13 @@ def main(lab: int, roots: set[bytes]) -> None:
         handle = -1
     if handle >= 0 and os.getppid() == lab:
         select.select([handle], [], [])
-    while pids := _belonging(roots):
+    quiet = 0
+    while quiet < 2:  # once is not enough: a process amid an exec has no environment for a moment
+        pids = _belonging(roots)
+        quiet = 0 if pids else quiet + 1
         for pid in pids:
-            try:
+            with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
-            except OSError:
-                continue
         time.sleep(0.05)
 
 

@@ -9,22 +9,32 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
 POLL_SECONDS = 0.02
+EXEC_TRIES, EXEC_SECONDS = 4, 0.0005
 
 
 def marked(variable: str, value: str) -> list[int]:
     """Return the ids of all living processes whose environment holds ``variable=value``; never this one."""
     entry = f"{variable}={value}".encode()
-    found = []
-    for name in os.listdir("/proc"):  # noqa: PTH208  Path objects would triple the time of a scan
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        with contextlib.suppress(OSError):  # ended meanwhile, or another user's
-            if entry in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
-                found.append(int(name))
-    return found
+    names = os.listdir("/proc")  # noqa: PTH208  Path objects would triple the time of a scan
+    pids = [int(name) for name in names if name.isdigit() and int(name) != os.getpid()]
+    return [pid for pid in pids if entry in _environment(pid).split(b"\0")]
+
+
+def _environment(pid: int) -> bytes:
+    """Return a process's environment. In the midst of an exec it has none for a moment: look again then."""
+    for _ in range(EXEC_TRIES):
+        try:
+            if found := Path(f"/proc/{pid}/environ").read_bytes():
+                return found
+            os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115  as above
+        except OSError:  # ended, another user's, or one of the kernel's own
+            return b""
+        time.sleep(EXEC_SECONDS)
+    return b""
 
 
 def send(pids: list[int], number: int) -> None:

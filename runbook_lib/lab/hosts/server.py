@@ -128,8 +128,9 @@ class _Login(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         """Read authorized_keys now, as sshd does: a key that was taken away no longer opens the door."""
         settings = self._host.settings
-        if username == settings.user and self._connection is not None and settings.authorized_keys.exists():
-            self._connection.set_authorized_keys(str(settings.authorized_keys))
+        if username == settings.user and self._connection is not None:
+            with contextlib.suppress(OSError, ValueError):  # missing or without a key: nobody comes in by key
+                self._connection.set_authorized_keys(str(settings.authorized_keys))
         return True
 
     def password_auth_supported(self) -> bool:

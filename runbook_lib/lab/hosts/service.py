@@ -236,7 +236,7 @@ class Service:
 
     async def _all_ended(self, process: Process) -> None:
         await process.wait()
-        while self.unit.kill_mode == "control-group" and self._members():
+        while self.unit.kill_mode == "control-group" and self._members():  # noqa: ASYNC110  no child of ours: nobody tells
             await asyncio.sleep(POLL_SECONDS)
 
     async def _end_rest(self) -> None:

@@ -102,9 +102,8 @@ class HostFiles(asyncssh.SFTPServer):
         return super().posix_rename(oldpath, newpath)
 
     def symlink(self, oldpath: bytes, newpath: bytes) -> Awaitable[None] | None:
-        """Make a symbolic link; its target must lie inside the root."""
+        """Make a symbolic link; a target beyond the root becomes one inside, as ``..`` ends at the root."""
         self._keep_inside(newpath, follow=False)
-        self._keep_inside(posixpath.join(posixpath.dirname(self.map_path(newpath)), oldpath), follow=True)
         return super().symlink(oldpath, newpath)
 
     def link(self, oldpath: bytes, newpath: bytes) -> Awaitable[None] | None:

@@ -46,8 +46,8 @@ def split(text: str) -> list[str]:
             word, at = (word or "") + taken, at + width
         elif quote and char == quote:
             quote = ""
-        elif not quote and char in "\"'" and word is None:
-            word, quote = "", char
+        elif not quote and char in "\"'":
+            word, quote = word or "", char
         elif not quote and char.isspace():
             if word is not None:
                 words.append(word)
