@@ -79,7 +79,7 @@ def producer_config(site: FreqtradeSite, host: str, secrets: ProducerSecrets) ->
         },
         "internals": {"process_throttle_secs": 5, "sd_notify": False},
         "candle_feed": feed_times(site),
-        "log_config": request_log_config(REQUEST_LOG),
+        "log_config": _log_config(),
     }
     return json.dumps(config, indent=4, ensure_ascii=False) + "\n"
 
@@ -87,6 +87,13 @@ def producer_config(site: FreqtradeSite, host: str, secrets: ProducerSecrets) ->
 def feed_times(site: FreqtradeSite) -> dict[str, float]:
     """Return the part of a config that the deployed feed reads: its times, in seconds."""
     return {"settle_seconds": site.feed.settle_seconds, "wait_seconds": site.feed.wait_seconds}
+
+
+def _log_config() -> dict[str, Any]:
+    """Keep a request log; and keep the consumers' token, part of the URL they connect to, out of the journal."""
+    config = request_log_config(REQUEST_LOG)
+    config["loggers"]["uvicorn.error"] = {"level": "WARNING"}
+    return config
 
 
 def _for_host(value: Any, address: str) -> Any:  # noqa: ANN401 - ccxt's options are any JSON

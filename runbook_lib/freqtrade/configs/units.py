@@ -17,6 +17,10 @@ RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 SystemCallArchitectures=native
 UMask=0077
 """
+_NETWORK = """\
+After=network-online.target
+Wants=network-online.target
+"""  # only the host's own systemd knows of the network
 _SYSTEM_HARDENING = """\
 PrivateTmp=yes
 ProtectSystem=full
@@ -42,8 +46,7 @@ def producer_unit(site: FreqtradeSite, host: str) -> str:
     return f"""\
 [Unit]
 Description=freqtrade data producer {host} ({len(site.producers[host].pairs)} pairs)
-After=network-online.target
-Wants=network-online.target
+{_NETWORK if system else ""}\
 # an exchange that is away for an hour must not leave the producer down for good
 StartLimitIntervalSec=0
 

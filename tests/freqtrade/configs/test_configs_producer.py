@@ -63,6 +63,13 @@ def test_no_key_that_freqtrade_ignores_and_nothing_harmful(
     assert harmful(config) == []
 
 
+def test_the_token_in_a_consumer_s_url_is_not_logged(site: FreqtradeSite, secrets: ProducerSecrets) -> None:
+    config = json.loads(producer_config(site, "73", secrets))
+    assert config["api_server"]["verbosity"] == "error"
+    assert config["log_config"]["loggers"]["uvicorn.error"] == {"level": "WARNING"}
+    assert "ccxt.base.exchange" in config["log_config"]["loggers"]
+
+
 def test_refuses_pairs_of_two_currencies(make_site: Callable[..., FreqtradeSite], secrets: ProducerSecrets) -> None:
     site = make_site(producers={"73": {"pairs": ["BTC/USDT", "ETH/BTC"]}})
     with pytest.raises(ParamsError, match="BTC, USDT; a freqtrade bot takes one stake currency"):

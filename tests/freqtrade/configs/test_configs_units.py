@@ -30,6 +30,7 @@ def test_in_user_scope_paths_begin_at_the_login_s_home(site: FreqtradeSite) -> N
     assert unit["Install"]["WantedBy"] == "default.target"
     assert "User" not in unit["Service"]
     assert "ProtectSystem" not in unit["Service"]
+    assert "After" not in unit["Unit"]
 
 
 @pytest.mark.parametrize(("user", "home"), [("freqai", "/home/freqai"), ("root", "/root")])
@@ -42,6 +43,7 @@ def test_in_system_scope_the_login_and_its_home_are_spelled_out(
     assert unit["Service"]["ExecStart"].startswith(f"{home}/freqtrade/.venv/bin/python -m freqtrade trade ")
     assert unit["Install"]["WantedBy"] == "multi-user.target"
     assert unit["Service"]["ProtectSystem"] == "full"
+    assert unit["Unit"]["Wants"] == "network-online.target"
 
 
 @pytest.mark.parametrize("units", ["user", "system"])
