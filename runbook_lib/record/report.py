@@ -138,7 +138,8 @@ class _Drawn:
         name = part.rstrip(".")
         if name not in self._targets:
             return part
-        return Markup('<a href="{}">{}</a>{}').format(self._targets[name], name, part[len(name) :])
+        breakable = Markup("<wbr>").join(re.split(r"(?<=[/_])", name))
+        return Markup('<a href="{}">{}</a>{}').format(self._targets[name], breakable, part[len(name) :])
 
 
 def _masked(value: object) -> object:

@@ -14,7 +14,7 @@ _WHOLE_PAGE_RULE = re.compile(r"<style[^>]*>.*?</style>", re.DOTALL)
 _LOCAL_NAME = re.compile(r'(\bid="|href="#|url\(#)')
 _ROOT = re.compile(r"<svg\b[^>]*>", re.DOTALL)
 _SIZE = re.compile(r'\s(?:width|height)="[^"]*"')
-_THEMED = {style.INK: "ink", style.PAPER: "paper", style.GRID: "grid", style.FAINT: "faint", style.AFTER: "after"}
+_WIDTH = re.compile(r'\swidth="([\d.]+)pt"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +61,14 @@ def inline(svg: str, prefix: str) -> str:
     title, alt = described(svg)
     text = _WHOLE_PAGE_RULE.sub("", svg)  # matplotlib's rule names every element of the page
     text = _LOCAL_NAME.sub(rf"\g<1>{prefix}-", text)
-    for colour, role in _THEMED.items():
+    for colour, role in style.THEMED.items():
         text = text.replace(f": {colour}", f": var(--rb-{role}, {colour})")
     root = _ROOT.search(text)
     if root is None:
         raise ValueError("no svg element")
     opened = _SIZE.sub("", root.group(0))[:-1]
     label = html.escape(f"{title}. {alt}", quote=True)
-    rules = "stroke-linejoin:round;stroke-linecap:butt"
+    width = _WIDTH.search(root.group(0))
+    points = float(width.group(1)) if width else style.CHART_WIDTH * 72
+    rules = f"stroke-linejoin:round;stroke-linecap:butt;max-width:{points * 1.55:.0f}px;min-width:{points:.0f}px"
     return f'{opened} role="img" aria-label="{label}" style="{rules}">' + text[root.end() :]

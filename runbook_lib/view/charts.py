@@ -21,7 +21,6 @@ __all__ = ["Chart", "before_after", "heatmap", "spread", "timeline"]
 _BAR: Final = 0.38  # of the space of one host
 _PANEL_ROWS: Final = 60  # a longer heatmap goes on beside itself
 _DOTS: Final = 300  # per group; of more values every so-manieth is drawn, in order of size, ends included
-_BANDS: Final = ("#ffffff", "#fbe3e0", "#f0a79f", "#b3261e")  # zero, few, more, many: also steps of grey
 
 
 def before_after(title: str, unit: str, before: Mapping[str, float], after: Mapping[str, float]) -> Chart:
@@ -109,18 +108,8 @@ def timeline(
         axes.set_ylim(bottom=min(0.0, *(v for values in points.values() for _, v in values), 0.0))
         for t, word in marks:
             axes.axvline(t, color=style.FAINT, linewidth=1, linestyle=(0, (2, 2)))
-            axes.annotate(
-                word,
-                (t, 1.0),
-                (3, -2),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                rotation=90,
-                va="top",
-                ha="left",
-                fontsize=7.5,
-                bbox={"facecolor": style.PAPER, "edgecolor": "none", "pad": 0.5, "alpha": 0.8},
-            )
+            place = axes.get_xaxis_transform()
+            axes.text(t, 1.01, word, transform=place, rotation=18, va="bottom", ha="left", fontsize=7.5)
         axes.set_xlabel("seconds since the start")
         axes.set_ylabel(redact(unit))
         axes.grid(axis="y", linewidth=0.6)
@@ -178,11 +167,13 @@ def _heat(axes: Axes, rows: Sequence[str], columns: Sequence[str], counts: Seque
     """Draw one panel of a heatmap."""
     bands = [[_band(count, most) for count in line] for line in counts]
     if rows and columns:
-        axes.pcolormesh(bands, cmap=ListedColormap(_BANDS), vmin=-0.5, vmax=3.5, edgecolors=style.GRID, linewidth=0.5)
+        axes.pcolormesh(
+            bands, cmap=ListedColormap(style.BANDS), vmin=-0.5, vmax=3.5, edgecolors=style.GRID, linewidth=0.5
+        )
     for y, line in enumerate(counts):
         for x, count in enumerate(line):
             if count:
-                ink = style.ON_DEEP if bands[y][x] == len(_BANDS) - 1 else style.ON_PALE
+                ink = style.ON_DEEP if bands[y][x] == len(style.BANDS) - 1 else style.ON_PALE
                 axes.text(x + 0.5, y + 0.53, number(count), ha="center", va="center", fontsize=7, color=ink)
     axes.set_yticks([y + 0.5 for y in range(len(rows))], [redact(row) for row in rows], fontsize=7.5)
     axes.set_xticks([x + 0.5 for x in range(len(columns))], [redact(column) for column in columns], fontsize=8)
@@ -199,12 +190,12 @@ def _strip(axes: Axes, place: int, values: Sequence[float], limit: float | None)
     if told is None:
         return "no values"
     over = limit if limit is not None else math.inf
-    for marker, colour, kept in (
-        ("o", style.AFTER, _thin(sorted(v for v in values if v <= over))),
-        ("x", style.ALARM, _thin(sorted(v for v in values if v > over))),
+    for marker, colour, alpha, kept in (
+        ("o", style.AFTER, 0.45, _thin(sorted(v for v in values if v <= over))),
+        ("x", style.ALARM, 0.9, _thin(sorted(v for v in values if v > over))),
     ):
         heights = [place + 0.26 * _jitter(index) for index in range(len(kept))]
-        axes.plot(kept, heights, marker, color=colour, markersize=3, alpha=0.45, markeredgewidth=0.8)
+        axes.plot(kept, heights, marker, color=colour, markersize=3, alpha=alpha, markeredgewidth=0.8)
     axes.barh(place, told.p75 - told.p25, 0.6, left=told.p25, color="none", edgecolor=style.INK, linewidth=0.9)
     axes.plot([told.p50, told.p50], [place - 0.3, place + 0.3], color=style.INK, linewidth=2)
     return f"p50 {number(told.p50)}, p95 {number(told.p95)}, max {number(told.maximum)} (n {told.count})"

@@ -34,14 +34,28 @@ INK: Final = "#1f2328"
 FAINT: Final = "#8c959f"
 GRID: Final = "#d8dee4"
 PAPER: Final = "#ffffff"
-ON_PALE: Final = "#1f2329"  # text on a pale field and on a deep one: they stay so when a page turns INK and PAPER round
-ON_DEEP: Final = "#fffffe"
 BEFORE: Final = "#e8a33d"
 AFTER: Final = "#1f5fa8"
 ALARM: Final = "#b3261e"
+BANDS: Final = (PAPER, "#fbe3e0", "#f0a79f", "#b3261f")  # zero, few, more, many: also steps of grey
+ON_PALE: Final = "#1f2329"  # words on the second and third band
+ON_DEEP: Final = "#fffffe"  # words on the last band
 SERIES: Final = ("#1f5fa8", "#e8a33d", "#2f7d4f", "#8250df", "#b3261e", "#57606a")
 DASHES: Final = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))
 HATCH: Final = "////"
+THEMED: Final = {  # a page may give each of these another colour, as the CSS variable --rb-ROLE; no two are equal
+    INK: "ink",
+    PAPER: "paper",
+    GRID: "grid",
+    FAINT: "faint",
+    AFTER: "after",
+    ALARM: "alarm",
+    BANDS[1]: "few",
+    BANDS[2]: "more",
+    BANDS[3]: "many",
+    ON_PALE: "on-pale",
+    ON_DEEP: "on-deep",
+}
 
 CHART_WIDTH: Final = 7.6  # inches
 PNG_SCALE: Final = 2  # image pixels per pixel shown: sharp on dense screens

@@ -180,7 +180,7 @@ def _column(values: pd.Series) -> list[object]:
 def _check_table(checks: Sequence[Check]) -> Table:
     """Columns that would be empty throughout are left out."""
     columns: dict[str, list[object]] = {
-        "verdict": [check.verdict for check in checks],
+        "": ["✓" if check.verdict is Verdict.SUCCESSFUL else check.verdict for check in checks],
         "host": [check.host or "" for check in checks],
         "check": [check.name for check in checks],
         "expected": [check.expected for check in checks],
