@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -104,7 +105,16 @@ def parse_frames(host: str, answer: dict[str, Any]) -> CandleSet:
     if "error" in answer:
         raise CommandFailed(answer["error"], remedy="see that the bot runs and its api_server is enabled", host=host)
     tables = json.loads(gzip.decompress(base64.b64decode(answer["frames"])))
-    return CandleSet(host, {pair: _frame(host, pair, table) for pair, table in tables.items()})
+    return CandleSet(
+        host,
+        {pair: _frame(host, pair, table) for pair, table in tables.items()},
+        {pair: _unix_ms(table["analysed"]) for pair, table in tables.items() if table["analysed"]},
+    )
+
+
+def _unix_ms(iso: str) -> int:
+    """Read a time as freqtrade's REST API writes it, with its zone."""
+    return round(datetime.fromisoformat(iso).timestamp() * 1000)
 
 
 def _frame(host: str, pair: str, table: dict[str, list[Any]]) -> Frame:

@@ -10,6 +10,7 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,19 @@ class Api:
         user = str(settings.get("username", "")) + ":" + str(settings.get("password", ""))
         self.headers = {"Authorization": "Basic " + base64.b64encode(user.encode()).decode()}
         self.own = threading.local()
+        self.lines: list[http.client.HTTPConnection] = []
+
+    def close(self) -> None:
+        """End all connections."""
+        for line in self.lines:
+            line.close()
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:  # noqa: ANN401 - JSON
         """Return the JSON that the bot answers; a Problem in words if it does not."""
         line = getattr(self.own, "line", None)
         if line is None:
             line = self.own.line = http.client.HTTPConnection(self.address, self.port, timeout=30)
+            self.lines.append(line)
         where = self.address + ":" + str(self.port)
         sent = None if body is None else json.dumps(body)
         try:
@@ -85,10 +93,11 @@ def state(api: Api) -> dict[str, Any]:
         raise Problem("what listens on " + api.address + ":" + str(api.port) + " is no freqtrade")
     config = api.ask("GET", "show_config")
     wanted = ("version", "state", "strategy", "timeframe", "dry_run", "exchange", "runmode", "bot_name")
+    begun = bool(config.get("state"))  # while the bot starts, its API is up but answers the other questions with errors
     return {
         "config": {key: config.get(key) for key in wanted},
-        "health": api.ask("GET", "health"),
-        "whitelist": api.ask("GET", "whitelist").get("whitelist", []),
+        "health": api.ask("GET", "health") if begun else {},
+        "whitelist": api.ask("GET", "whitelist")["whitelist"] if begun else [],
     }
 
 
@@ -97,10 +106,11 @@ def frame(api: Api, pair: str, timeframe: str, limit: int) -> dict[str, Any]:
     wanted = {"pair": pair, "timeframe": timeframe, "limit": limit, "columns": COLUMNS}
     table = api.ask("POST", "pair_candles", wanted)
     if not table["data"]:
-        return {name: [] for name in ["date", *COLUMNS]}
+        return {**{name: [] for name in ["date", *COLUMNS]}, "analysed": None}
     places = [table["columns"].index(name) for name in ["__date_ts", *COLUMNS]]
     columns = list(zip(*table["data"]))  # noqa: B905 - this Python may be 3.9, which knows no strict
-    return {name: columns[place] for name, place in zip(["date", *COLUMNS], places)}  # noqa: B905 - as above
+    held = {name: columns[place] for name, place in zip(["date", *COLUMNS], places)}  # noqa: B905 - as above
+    return {**held, "analysed": table["last_analyzed"]}
 
 
 def frames(api: Api, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +125,7 @@ def frames(api: Api, arguments: dict[str, Any]) -> dict[str, Any]:
 def main(arguments: dict[str, Any]) -> dict[str, Any]:
     """Answer the question, or say why not."""
     try:
-        api = Api(arguments["config"])
-        return state(api) if arguments["ask"] == "state" else frames(api, arguments)
+        with closing(Api(arguments["config"])) as api:
+            return state(api) if arguments["ask"] == "state" else frames(api, arguments)
     except Problem as problem:
         return {"error": str(problem)}

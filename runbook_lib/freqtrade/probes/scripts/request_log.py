@@ -7,6 +7,7 @@ A line is: unix time, method, status (of a request that is only being made: othe
 import os
 import re
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,15 +16,15 @@ LINE = re.compile(r"(\d+\.\d+) ([A-Z]+) (.{0,3}) (https?://\S+)$")
 ENDPOINT = re.compile(r"/(\w+)/v\d+/(.+)")
 
 
-def files(path: str) -> list[Any]:
+def files(path: str, stack: ExitStack) -> list[Any]:
     """Open the log and its older files, oldest first; a rotation in between must neither hide nor repeat one."""
     opened: dict[int, Any] = {}
-    for name in (path, path + ".1", path + ".2"):
+    for one in (path, path + ".1", path + ".2"):
         try:
-            log = Path(name).open(encoding="utf-8", errors="replace")  # noqa: SIM115 - closed with this process
+            file = Path(one).open(encoding="utf-8", errors="replace")  # noqa: SIM115 - the stack closes it
         except FileNotFoundError:
             continue
-        opened.setdefault(os.fstat(log.fileno()).st_ino, log)
+        opened.setdefault(os.fstat(file.fileno()).st_ino, stack.enter_context(file))
     return list(opened.values())[::-1]
 
 
@@ -35,12 +36,11 @@ def name(path: str) -> str:
     return found[2] if found[1] == "api" else found[1] + "/" + found[2]
 
 
-def count(path: str, since: float, until: float) -> dict[str, Any]:
+def count(logs: list[Any], since: float, until: float) -> dict[str, Any]:
     """Add up answers by minute, endpoint, candle length and status, and requests by endpoint."""
     answers: Counter[tuple[int, str, str, int]] = Counter()
     asked: Counter[str] = Counter()
     oldest, unreadable = None, 0
-    logs = files(path)
     for log in logs:
         for text in log:
             line = LINE.match(text.rstrip("\n"))
@@ -69,4 +69,6 @@ def count(path: str, since: float, until: float) -> dict[str, Any]:
 
 def main(arguments: dict[str, Any]) -> dict[str, Any]:
     """Count as asked."""
-    return count(str(Path(arguments["path"]).expanduser()), arguments["since"], arguments["until"])
+    with ExitStack() as stack:
+        logs = files(str(Path(arguments["path"]).expanduser()), stack)
+        return count(logs, arguments["since"], arguments["until"])
