@@ -22,7 +22,10 @@ OLDER_FILES = 2
 FREQTRADE_DEFAULT: Mapping[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"basic": {"format": "%(message)s"}},
+    "formatters": {
+        "basic": {"format": "%(message)s"},
+        "standard": {"format": "%(asctime)s - %(name)s - %(levelname)s - %(message)s"},  # what --logfile asks for
+    },
     "handlers": {"console": {"class": "freqtrade.loggers.ft_rich_handler.FtRichHandler", "formatter": "basic"}},
     "root": {"handlers": ["console"], "level": "INFO"},
 }
