@@ -13,7 +13,7 @@ from pathlib import Path
 
 import paramiko
 
-from runbook_lib.errors import AuthenticationRefused, HostError, SecretError, Unreachable
+from runbook_lib.errors import AuthenticationRefused, RunbookError, SecretError, Unreachable
 from runbook_lib.fleet.known_hosts import HostKey, KnownHosts
 from runbook_lib.fleet.route import Hop, Route, Routes
 from runbook_lib.params.model import SecretRef, Ssh
@@ -73,11 +73,10 @@ class Connector:
         where = f"jump host {hop.user}@{hop.address}:{hop.port}: " if jump else ""
         host = None if jump else hop.name
         try:
-            carrier = self._through(tuple(before), hop) if before else self._dial(hop)
-            transport = self._handshake(carrier, hop)
-            self._authenticate(transport, hop, password=not jump)
-        except HostError as error:
-            raise type(error)(f"{where}{error.what}", remedy=error.remedy, host=error.host or host) from error.__cause__
+            transport = self._log_in(hop, lambda: self._handshake(tuple(before), hop), password=not jump)
+        except RunbookError as error:
+            what = error.what if error.what.startswith("jump host") else where + error.what
+            raise type(error)(what, remedy=error.remedy, host=host) from error.__cause__  # a new one: jumps are shared
         transport.set_keepalive(_KEEPALIVE_SECONDS)
         return transport
 
@@ -123,11 +122,12 @@ class Connector:
                 promise.set_exception(error)
         return promise.result()
 
-    def _handshake(self, carrier: socket.socket | paramiko.Channel, hop: Hop) -> paramiko.Transport:
-        transport = paramiko.Transport(carrier)
+    def _handshake(self, before: Route, hop: Hop) -> paramiko.Transport:
+        """Return a connection to the right host that nobody has logged in on yet."""
+        transport = paramiko.Transport(self._through(before, hop) if before else self._dial(hop))
         seconds = self.ssh.connect_seconds
         transport.banner_timeout = transport.handshake_timeout = transport.auth_timeout = seconds
-        with _closed_on_error(transport):
+        with _closed_on_error(lambda: transport):
             known = [kind for key in self._known.of(hop.known_as) for kind in _signatures(key.type)]
             options = transport.get_security_options()
             options.key_types = sorted(options.key_types, key=lambda kind: kind not in known)  # ask for what we know
@@ -142,10 +142,18 @@ class Connector:
             self._known.verify(hop.known_as, HostKey(presented.get_name(), presented.asbytes()))
         return transport
 
-    def _authenticate(self, transport: paramiko.Transport, hop: Hop, *, password: bool) -> None:
+    def _log_in(self, hop: Hop, connect: Callable[[], paramiko.Transport], *, password: bool) -> paramiko.Transport:
+        """Try one way after the other, each on a connection of its own.
+
+        Paramiko asks for the login service anew with every attempt, for which some servers hang up; and no server's
+        limit of attempts per connection is ever reached. A way that is taken but not enough keeps its connection.
+        """
         tried: list[str] = []
-        with _closed_on_error(transport):
+        transport = connect()
+        with _closed_on_error(lambda: transport):
             for label, attempt in self._ways(hop, tried, password=password):
+                if not transport.is_active():
+                    transport = connect()
                 try:
                     attempt(transport)
                 except paramiko.BadAuthenticationType as error:
@@ -154,9 +162,12 @@ class Connector:
                     tried.append(label)
                 except (paramiko.SSHException, OSError, EOFError) as error:
                     tried.append(f"{label} (the host hung up: {str(error) or 'connection closed'})")
-                    break
-                if transport.is_authenticated():
-                    return
+                else:
+                    if transport.is_authenticated():
+                        return transport
+                    tried.append(f"{label} (taken, but the host wants more)")
+                    continue
+                transport.close()
             raise AuthenticationRefused(
                 f"{hop.user}@{hop.address} was not let in; tried: {', '.join(tried) or 'nothing: there is no key'}",
                 remedy="check ssh.user, and name the right ssh.key or ssh.password",
@@ -185,19 +196,19 @@ class Connector:
         except (TypeError, paramiko.PasswordRequiredException):
             if self._passphrase is None:
                 raise ValueError("it is encrypted and ssh.key_passphrase is not set") from None
+        phrase = self._passphrase.reveal().encode()
         try:
-            phrase = self._passphrase.reveal()
-            return paramiko.PKey.from_path(path, phrase)
+            return paramiko.PKey.from_path(path, phrase)  # type: ignore[arg-type]  # text fails: cryptography wants bytes
         except (ValueError, paramiko.SSHException):
             raise SecretError("ssh.key_passphrase does not open the key", remedy=f"check it against {path}") from None
 
 
 @contextmanager
-def _closed_on_error(transport: paramiko.Transport) -> Iterator[None]:
+def _closed_on_error(current: Callable[[], paramiko.Transport]) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        transport.close()
+        current().close()
         raise
 
 

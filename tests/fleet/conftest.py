@@ -82,10 +82,10 @@ class _Server(asyncssh.SSHServer):
         self._host.connections.add(conn)
         self._host.opened += 1
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncssh's signature
         self._host.connections.discard(self._connection)
 
-    def begin_auth(self, username: str) -> bool:
+    def begin_auth(self, username: str) -> bool:  # noqa: ARG002 - asyncssh's signature
         if self._host.operator:
             keys = asyncssh.import_authorized_keys(self._host.operator.decode())
             self._connection.set_authorized_keys(keys)
@@ -94,7 +94,7 @@ class _Server(asyncssh.SSHServer):
     def password_auth_supported(self) -> bool:
         return self._host.password is not None
 
-    def validate_password(self, username: str, password: str) -> bool:
+    def validate_password(self, username: str, password: str) -> bool:  # noqa: ARG002 - asyncssh's signature
         return password == self._host.password
 
     def connection_requested(self, *_: Any) -> bool:
@@ -146,7 +146,7 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture(scope="session")
 def operator_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    key = asyncssh.generate_private_key("ssh-ed25519")
+    key = asyncssh.generate_private_key("ssh-ed25519", comment="operator")
     path = tmp_path_factory.mktemp("operator") / "id"
     key.write_private_key(path)
     path.chmod(0o600)
@@ -162,7 +162,9 @@ def start(loop: Loop, operator_key: Path, tmp_path: Path) -> Iterator[Start]:
     """Start a server: ``start("73", password=None, key_login=True)``."""
     started: list[SshHost] = []
 
-    def begin(name: str, *, password: str | None = None, key_login: bool = True, env: dict[str, str] | None = None):
+    def begin(
+        name: str, *, password: str | None = None, key_login: bool = True, env: dict[str, str] | None = None
+    ) -> SshHost:
         home = tmp_path / "hosts" / name
         home.mkdir(parents=True)
         host = SshHost(

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbook_lib.errors import CommandFailed, DeadlineExceeded, SecretError, Unreachable
+from runbook_lib.errors import CommandFailed, DeadlineExceeded, PrivilegeRefused, SecretError, Unreachable
 from runbook_lib.fleet import Session
+from runbook_lib.params.model import SecretRef
 from runbook_lib.redaction import register
 
 if TYPE_CHECKING:
@@ -123,9 +124,9 @@ def test_a_script_that_fails_tells_the_last_line_of_its_traceback(session: Sessi
         CommandFailed, match=r"h73: `a script in python3` ended with status 1: ValueError: no such pair ->"
     ):
         session.python("def main(_):\n    raise ValueError('no such pair')")
-    with pytest.raises(CommandFailed, match="nothing.*where JSON was due"):
+    with pytest.raises(CommandFailed, match=r"nothing.*where JSON was due"):
         session.python("pass")
-    with pytest.raises(CommandFailed, match="hello.*where JSON was due"):
+    with pytest.raises(CommandFailed, match=r"hello.*where JSON was due"):
         session.python("print('hello')")
     with pytest.raises(CommandFailed, match="not found"):
         session.python("", interpreter="no/such/python")
@@ -133,8 +134,69 @@ def test_a_script_that_fails_tells_the_last_line_of_its_traceback(session: Sessi
 
 def test_a_port_is_forwarded(start: Start, connect: Connect) -> None:
     near, far = start("near"), start("far")
-    with connect(near, far)["near"].forward(far.address, far.port) as port:
-        with socket.create_connection(("127.0.0.1", port)) as plug:
-            assert plug.recv(100).startswith(b"SSH-2.0-")
+    session = connect(near, far)["near"]
+    with session.forward(far.address, far.port) as port, socket.create_connection(("127.0.0.1", port)) as plug:
+        assert plug.recv(100).startswith(b"SSH-2.0-")
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port))
+
+
+@pytest.fixture
+def sudo(host: SshHost) -> SshHost:
+    """Give the host a sudo that behaves as its environment says: RULE=free, asks or never."""
+    tool = host.home / "bin" / "sudo"
+    tool.parent.mkdir()
+    tool.write_text(SUDO)
+    tool.chmod(0o755)
+    ids = host.home / "bin" / "id"
+    ids.write_text("#!/bin/sh\necho 1000\n")
+    ids.chmod(0o755)
+    host.env["PATH"] = f"{tool.parent}:{host.env['PATH']}"
+    return host
+
+
+SUDO = """\
+#!/bin/sh
+# As sudo reads it: one line of standard input, byte by byte, and only if it asks.
+echo "sudo $*" >> "$HOME/sudo.log"
+stdin=no; asks=yes
+while :; do case "$1" in
+  -n) asks=no; shift;; -k) shift;; -S) stdin=yes; shift;; -p) shift 2;; --) shift; break;; *) break;; esac; done
+if [ "$RULE" = asks ]; then
+  [ $asks = yes ] && [ $stdin = yes ] || { echo "sudo: a password is required" >&2; exit 1; }
+  IFS= read -r password
+  [ "$password" = correct-horse ] || { echo "sudo: 1 incorrect password attempt" >&2; exit 1; }
+fi
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("rule", ["free", "asks"])
+def test_sudo_hands_the_password_over_by_stdin_alone(
+    sudo: SshHost, connect: Connect, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    monkeypatch.setenv("SUDO_PASSWORD", "correct-horse")
+    sudo.env["RULE"] = rule
+    session = connect(sudo, sudo_password=SecretRef(env="SUDO_PASSWORD"))["h73"]
+    assert session.sudo('cat; echo "it\'s $0"', stdin=b"data\n").text == "data\nit's sh\n"
+    assert session.sudo("cat").text == ""
+    assert session.python("def main(given): return given", 7, sudo=True) == 7
+    assert "correct-horse" not in str(sudo.commands) + (sudo.home / "sudo.log").read_text()
+
+
+def test_sudo_that_refuses_says_so_and_runs_nothing(
+    sudo: SshHost, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sudo.env["RULE"] = "asks"
+    with pytest.raises(PrivilegeRefused, match=r"h73: sudo asks for a password -> set ssh\.sudo_password"):
+        connect(sudo)["h73"].sudo("touch here")
+    monkeypatch.setenv("SUDO_PASSWORD", "wrong-horse")
+    with pytest.raises(PrivilegeRefused, match="h73: sudo did not take the password"):
+        connect(sudo, sudo_password=SecretRef(env="SUDO_PASSWORD"))["h73"].sudo("touch here")
+    assert not (sudo.home / "here").exists()
+
+
+def test_sudo_as_root_needs_no_sudo(host: SshHost, session: Session, sudo: SshHost) -> None:
+    (sudo.home / "bin" / "id").write_text("#!/bin/sh\necho 0\n")
+    assert session.sudo("echo hello").text == "hello\n"
+    assert not (host.home / "sudo.log").exists()
