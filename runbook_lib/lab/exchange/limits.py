@@ -30,12 +30,14 @@ def weight(endpoint: str, query: Mapping[str, str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """Whether a request may pass: ``status`` 200, 429 or 418; ``used``: the source's weight in this minute, with it.
+    """Whether a request may pass: ``status`` 200, 429 or 418.
 
+    ``charged``: weight that it was charged; ``used``: the source's weight in this minute, with it.
     ``retry_after``: seconds until it is worth trying again, 0 if admitted.
     """
 
     status: int
+    charged: int
     used: int
     retry_after: int = 0
 
@@ -58,24 +60,24 @@ class Limiter:
         self._accounts: dict[str, _Account] = {}
 
     def admit(self, source: str, cost: int) -> Admission:
-        """Charge a request to its source and say whether it may pass. Refused requests are charged all the same."""
+        """Charge a request to its source and say whether it may pass. Refused ones are charged too, until the ban."""
         now = self._clock()
         account = self._accounts.setdefault(source, _Account())
         minute = int(now // 60)
         if minute != account.minute:
             account.minute, account.used, account.refused = minute, 0, 0
         if now < account.banned_until:
-            return Admission(418, account.used, _whole(account.banned_until - now))
+            return Admission(418, 0, account.used, _whole(account.banned_until - now))
         account.used += cost
         if account.used <= self.weight_per_minute:
-            return Admission(200, account.used)
+            return Admission(200, cost, account.used)
         account.refused += 1
         if account.refused <= PATIENCE:
-            return Admission(429, account.used, _whole((minute + 1) * 60 - now))
+            return Admission(429, cost, account.used, _whole((minute + 1) * 60 - now))
         seconds = min(FIRST_BAN_SECONDS * 2**account.bans, LONGEST_BAN_SECONDS)
         account.bans += 1
         account.banned_until = now + seconds
-        return Admission(418, account.used, seconds)
+        return Admission(418, cost, account.used, seconds)
 
 
 def _whole(seconds: float) -> int:

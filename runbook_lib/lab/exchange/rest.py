@@ -54,14 +54,13 @@ class Rest:
         """Answer one request: fault, limit, then the answer itself; written down in any case."""
         arrived = self._venue.now_ms()
         source, endpoint, query = self._source_of(request), _endpoint(request.path), request.query
-        cost = weight(endpoint, query)
-        admission = self._venue.limiter.admit(source, cost)
+        admission = self._venue.limiter.admit(source, weight(endpoint, query))
         fault = self._venue.faults.hit(source, endpoint)
 
         def note(status: int) -> None:
-            charged = 0 if admission.status == 418 else cost
+            charged, used = admission.charged, admission.used
             symbol, interval = query.get("symbol", ""), query.get("interval", "")
-            self._venue.ledger.add(Entry(arrived, source, endpoint, symbol, interval, status, charged, admission.used))
+            self._venue.ledger.add(Entry(arrived, source, endpoint, symbol, interval, status, charged, used))
 
         if fault and fault.delay_seconds:
             await asyncio.sleep(fault.delay_seconds)

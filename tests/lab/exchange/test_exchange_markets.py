@@ -10,6 +10,7 @@ def test_decimals_are_exact(value: int, decimals: int) -> None:
     text = decimal(value, decimals)
     whole, fraction = text.split(".")
     assert len(fraction) == QUOTE_DECIMALS
+    assert whole
     assert int(whole + fraction) == value * 10 ** (QUOTE_DECIMALS - decimals)
 
 

@@ -50,11 +50,10 @@ def test_the_cache_stays_small_while_time_goes_on() -> None:
     first = LISTED + 10
     for step in range(0, 20_000, 500):
         rows.settled(market, 1, first + step, first + step + 1000)
-    shelf = rows._shelves["C3USDT", 1]
-    assert len(shelf._rows) <= 2 * kept
-    assert rows.settled(market, 1, first + 19_500, first + 20_000) == Rows(MARKETS, LATE).settled(
-        market, 1, first + 19_500, first + 20_000
-    )
+        back = first + max(0, step - 4000)  # just after the oldest are dropped, too
+        found = rows.settled(market, 1, back, back + 3)
+        assert [json.loads(row)[0] // MINUTE_MS for row in found] == [back, back + 1, back + 2]
+    assert len(rows._shelves["C3USDT", 1]._rows) <= 2 * kept
 
 
 def test_the_forming_candle_comes_last_and_settled_ones_before_it_are_for_ever() -> None:

@@ -166,6 +166,9 @@ async def test_over_the_limit_comes_429_then_418_then_time_heals(lab: Lab) -> No
     assert (await lab.get("ping"))[0] == 200
     counts = await lab.counts()
     assert counts["statuses"] == {"200": 11, "429": 10, "418": 2}
+    # the banned request after the one that brought the ban is no longer charged
+    assert counts["weight_by_minute"] == {str(int(START) // 60): 21 * 20, str(int(START) // 60 + 2): 1}
+    assert [e["used"] for e in await lab.admin("requests?source=73")][-3:] == [420, 420, 1]
 
 
 async def test_settled_truth_is_what_is_shown_once_settled_and_counts_for_nobody(lab: Lab) -> None:

@@ -149,6 +149,9 @@ async def test_a_stream_that_slept_through_candles_tells_all_of_them(lab: Lab) -
 
 async def test_faults_refuse_and_cut_connections(lab: Lab) -> None:
     ws = await lab.connect()
+    lab.exchange._streams.cut(lab.exchange.venue.faults.add({"endpoint": "stream", "status": 403}))
+    lab.exchange.venue.faults.clear()
+    assert (await ask(ws, "LIST_SUBSCRIPTIONS"))["result"] == []  # refusing new connections leaves live ones alone
     async with lab.client.post(
         f"http://127.0.0.1:{lab.exchange._settings.admin_port}/faults",
         json={"source": "h", "endpoint": "stream", "drop": True},
