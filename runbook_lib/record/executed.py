@@ -85,7 +85,7 @@ def read(path: Path) -> Executed:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat's own
     except FileNotFoundError:
         raise RecordError(f"{path}: no such executed notebook", remedy="run that phase first") from None
-    except (OSError, ValueError, nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+    except (OSError, ValueError, AttributeError, TypeError, nbformat.ValidationError) as error:
         raise RecordError(f"{path}: no readable notebook: {str(error)[:200]}", remedy="run that phase again") from None
     prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     heading = _HEADING.search(prose)

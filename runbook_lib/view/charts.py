@@ -16,11 +16,30 @@ from runbook_lib.view.canvas import number, sheet
 from runbook_lib.view.chart import Chart
 from runbook_lib.view.quantiles import Quantiles
 
-__all__ = ["Chart", "before_after", "heatmap", "spread", "timeline"]
+__all__ = ["Chart", "bars", "before_after", "change", "heatmap", "spread", "timeline"]
 
 _BAR: Final = 0.38  # of the space of one host
 _PANEL_ROWS: Final = 60  # a longer heatmap goes on beside itself
 _DOTS: Final = 300  # per group; of more values every so-manieth is drawn, in order of size, ends included
+
+
+def bars(title: str, unit: str, values: Mapping[str, float]) -> Chart:
+    """Draw one bar per host; the total is computed here."""
+    told = f"{number(sum(values.values()))} {unit}"
+    with sheet(f"{title}: {told}", 0.9 + 0.3 * max(len(values), 1)) as drawing:
+        axes = drawing.axes
+        longest = max([*values.values(), 0.0]) or 1.0
+        axes.barh(range(len(values)), list(values.values()), 0.7, color=style.AFTER, linewidth=0)
+        for place, length in enumerate(values.values()):
+            axes.text(length + longest * 0.008, place, number(length), va="center", fontsize=8)
+        axes.set_yticks(range(len(values)), [redact(host) for host in values])
+        axes.invert_yaxis()
+        axes.set_xlim(0, longest * 1.09)
+        axes.set_xlabel(redact(unit))
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", linewidth=0.6)
+        drawing.alt = f"{title}: {told}. {'; '.join(f'{host}: {number(value)}' for host, value in values.items())}."
+    return drawing.chart
 
 
 def before_after(title: str, unit: str, before: Mapping[str, float], after: Mapping[str, float]) -> Chart:

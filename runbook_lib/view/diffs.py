@@ -58,14 +58,15 @@ class FileDiff:
         if self.before is None and self.after is None:
             return "is not there"
         if self.before is None:
-            return f"created, {_lines((self.after or '').count(chr(10)) or 1)}"
+            return f"created, {_lines(len((self.after or '').splitlines()))}"
         if self.after is None:
-            return f"removed, {_lines(self.before.count(chr(10)) or 1)}"
+            return f"removed, {_lines(len(self.before.splitlines()))}"
         if self.before == self.after:
             return ""
         added, removed = (sum(kind == sign for kind, _ in self.lines()) for sign in "+-")
         parts = [f"{_lines(count)} {word}" for count, word in ((added, "added"), (removed, "removed")) if count]
-        return ", ".join(parts) or "only masked values or line ends differ"
+        same_lines = self.before.splitlines() == self.after.splitlines()
+        return ", ".join(parts) or f"only {'line ends' if same_lines else 'masked values'} differ"
 
     def lines(self) -> Iterator[tuple[Kind, str]]:
         """Yield the diff: kind and masked text of each line."""
