@@ -113,13 +113,10 @@ def settled_candles(  # noqa: PLR0913 - named settings of one fetch
             return pair, _frame(client, budget, pair, timeframe, (end - candles * length, end))
 
         frames: dict[str, Frame] = {}
-        pool = ThreadPoolExecutor(AT_ONCE)
-        try:
-            for pair, frame in pool.map(fetch, pairs):
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for pair, frame in pool.map(fetch, pairs):  # the first error cancels what is not begun yet
                 frames[pair] = frame
                 on_progress(Progress("settled candles of the exchange", done=len(frames), total=len(pairs)))
-        finally:
-            pool.shutdown(cancel_futures=True)  # after a refusal nothing more is asked
     return MarketData(CandleSet(NAME, frames), now_ms, budget.spent, time.monotonic() - begun)
 
 
@@ -130,7 +127,7 @@ def _frame(client: httpx.Client, budget: Budget, pair: str, timeframe: str, span
     while start < end:
         asked: dict[str, str | int] = {"symbol": pair.replace("/", ""), "interval": timeframe, "limit": PAGE}
         page = _get(client, budget, "klines", {**asked, "startTime": start, "endTime": end - 1}, KLINES_WEIGHT)
-        rows += [row for row in page if start <= row[0] < end]
+        rows += [row for row in page if row[0] < end]  # whatever the exchange makes of endTime
         if len(page) < PAGE:
             break
         start = int(page[-1][0]) + 1

@@ -67,6 +67,13 @@ def test_a_candle_that_may_still_be_revised_is_left_out() -> None:
     assert then.dates[-1] == OPEN - MINUTE
 
 
+def test_the_forming_candle_is_dropped_even_if_the_exchange_sends_it() -> None:
+    exchange = Exchange()
+    forming = httpx.Response(200, json=[row(OPEN - MINUTE), row(OPEN)])
+    exchange.answer = lambda count: forming if count > 1 else None
+    assert fetch(exchange, candles=3).candles.frames["BTC/USDT"].dates.tolist() == [OPEN - MINUTE]
+
+
 def test_more_than_a_page_is_fetched_in_pages_without_a_seam() -> None:
     exchange = Exchange()
     data = fetch(exchange, candles=2500)

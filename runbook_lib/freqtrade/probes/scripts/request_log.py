@@ -17,7 +17,7 @@ ENDPOINT = re.compile(r"/(\w+)/v\d+/(.+)")
 
 
 def files(path: str, stack: ExitStack) -> list[Any]:
-    """Open the log and its older files, oldest first; a rotation in between must neither hide nor repeat one."""
+    """Open the log and its older files, newest first: a rotation in between neither hides nor repeats one."""
     opened: dict[int, Any] = {}
     for one in (path, path + ".1", path + ".2"):
         try:
@@ -25,7 +25,7 @@ def files(path: str, stack: ExitStack) -> list[Any]:
         except FileNotFoundError:
             continue
         opened.setdefault(os.fstat(file.fileno()).st_ino, stack.enter_context(file))
-    return list(opened.values())[::-1]
+    return list(opened.values())
 
 
 def name(path: str) -> str:
