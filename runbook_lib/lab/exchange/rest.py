@@ -21,7 +21,7 @@ from runbook_lib.lab.exchange.venue import Venue
 MOST_ROWS = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class Refusal(Exception):
     """A request that Binance would refuse: its HTTP status, Binance's code, and the words."""
 

@@ -87,7 +87,7 @@ def test_aggregating_twice_is_aggregating_once(m: Market, at: int) -> None:
     assert same(aggregate(aggregate(hour, 5), 12), aggregate(hour, 60))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(MARKETS, MINUTES)
 def test_a_forming_candle_only_grows_and_ends_as_the_settled_one(m: Market, minute: int) -> None:
     settled = minutes(m, minute, 1)

@@ -32,7 +32,7 @@ def test_rows_are_binances_twelve_columns_on_the_tick_and_step() -> None:
             assert all(len(str(row[place]).split(".")[1]) == 8 for place in (1, 2, 3, 4, 5, 7, 9, 10))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.integers(-3000, 3000), st.integers(0, 1000)), min_size=1, max_size=8), st.sampled_from([1, 5])
 )
