@@ -23,7 +23,7 @@ class EmbeddedHosts:
         self._guardian: Process | None = None
 
     async def start(self) -> None:
-        """Start all hosts, or none."""
+        """Start all hosts; if one of them does not, stop the others and say why."""
         self._guardian = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", str(Path(guardian.__file__)), str(os.getpid())),
             *(str(host.settings.root) for host in self._hosts.values()),
@@ -33,10 +33,16 @@ class EmbeddedHosts:
             start_new_session=True,
         )
         try:
-            await asyncio.gather(*(host.start() for host in self._hosts.values()))
+            await self._start_all()
         except BaseException:
             await self.stop()
             raise
+
+    async def _start_all(self) -> None:
+        # all are waited for: one that is still starting while the others stop would leave its services behind
+        ends = await asyncio.gather(*(host.start() for host in self._hosts.values()), return_exceptions=True)
+        for error in filter(None, ends):
+            raise error
 
     async def stop(self) -> None:
         """Stop all hosts; no process is left."""

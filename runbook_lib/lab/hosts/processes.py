@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 POLL_SECONDS = 0.02
-EXEC_TRIES, EXEC_SECONDS = 4, 0.0005
+SETTLED, EXEC_SECONDS = 12, 0.0005
 
 
 def marked(variable: str, value: str) -> list[int]:
@@ -25,12 +25,15 @@ def marked(variable: str, value: str) -> list[int]:
 
 
 def _environment(pid: int) -> bytes:
-    """Return a process's environment. In the midst of an exec it has none for a moment: look again then."""
-    for _ in range(EXEC_TRIES):
+    """Return a process's environment. Amid an exec there is a program without arguments and environment: wait then."""
+    process = Path(f"/proc/{pid}")
+    settled = 0
+    while settled < SETTLED:
         try:
-            if found := Path(f"/proc/{pid}/environ").read_bytes():
+            if found := (process / "environ").read_bytes():
                 return found
-            os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115  as above
+            (process / "exe").readlink()
+            settled += bool((process / "cmdline").read_bytes())  # seldom: it has arguments, and truly no environment
         except OSError:  # ended, another user's, or one of the kernel's own
             return b""
         time.sleep(EXEC_SECONDS)

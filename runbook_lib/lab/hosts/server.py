@@ -134,17 +134,16 @@ class _Login(asyncssh.SSHServer):
         return True
 
     def password_auth_supported(self) -> bool:
-        return self._host.settings.password is not None
+        return bool(self._host.settings.password)
 
     def validate_password(self, username: str, password: str) -> bool:
         settings = self._host.settings
-        expected = settings.password or ""
-        return (
-            bool(expected) and username == settings.user and hmac.compare_digest(password.encode(), expected.encode())
-        )
+        right = hmac.compare_digest(password.encode(), (settings.password or "").encode())
+        return username == settings.user and right
 
     def connection_requested(self, dest_host: str, dest_port: int, orig_host: str, orig_port: int) -> bool:  # noqa: ARG002
         """Forward to loopback only: nothing leaves the lab."""
         with contextlib.suppress(ValueError):
-            return ip_address(dest_host).is_loopback
-        return dest_host == "localhost"
+            if dest_host == "localhost" or ip_address(dest_host).is_loopback:
+                return True
+        raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "the lab forwards to loopback only")

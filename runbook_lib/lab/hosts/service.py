@@ -56,9 +56,12 @@ class Service:
         self._task: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self._starts: deque[float] = deque()
+        self._retired = False
 
     async def start(self) -> None:
         """Start, and return when systemd would; raise JobFailed otherwise. Started already: nothing happens."""
+        if self._retired:
+            raise JobFailed("shutdown")
         if self.state.active == "deactivating" or self.state.sub == "auto-restart":
             await self.stop()
         if self.state.active == "active":
@@ -76,8 +79,14 @@ class Service:
             self._stop.set()
             await asyncio.shield(self._task)
 
+    async def retire(self) -> None:
+        """Stop for good: the host goes down, and a start that is still asked for is refused."""
+        self._retired = True
+        await self.stop()
+
     async def lose_power(self) -> None:
-        """End all of its processes at once and keep it from restarting."""
+        """End all of its processes at once, for good."""
+        self._retired = True
         self._stop.set()
         while self._task is not None and not self._task.done():
             send(self._members(), signal.SIGKILL)

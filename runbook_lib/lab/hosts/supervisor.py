@@ -67,8 +67,8 @@ class Supervisor:
         await asyncio.gather(*(service.start() for service in enabled), return_exceptions=True)
 
     async def shut_down(self) -> None:
-        """Stop all services, side by side."""
-        await asyncio.gather(*(loaded.service.stop() for loaded in self._loaded.values() if loaded.service))
+        """Stop all services, side by side and for good."""
+        await asyncio.gather(*(loaded.service.retire() for loaded in self._loaded.values() if loaded.service))
 
     async def lose_power(self) -> None:
         """End all services at once, without a word."""

@@ -130,3 +130,9 @@ async def test_a_killed_lab_leaves_nothing(
     ]
     await eventually(lambda: not any(path.exists() for path in guardians))
     ssh.abort()
+
+    again = EmbeddedHosts(fleet)  # on what the killed one left on disk
+    await again.start()
+    async with await connection(fleet[0], tmp_path) as ssh:
+        assert (await ssh.run("systemctl --user is-active bot")).stdout == "active\n"
+    await again.stop()

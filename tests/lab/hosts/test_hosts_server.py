@@ -144,8 +144,9 @@ async def test_forwarding_reaches_loopback_only(connect: Connect, settings: Host
         assert (await reader.read(4)) == b"SSH-"
         writer.close()
         for target in ("192.0.2.1", "example.com"):
-            with pytest.raises(asyncssh.ChannelOpenError):
+            with pytest.raises(asyncssh.ChannelOpenError) as caught:
                 await ssh.open_connection(target, 80)
+            assert caught.value.code == asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
 
 
 async def test_a_taken_port_is_a_clear_error(settings: HostSettings) -> None:

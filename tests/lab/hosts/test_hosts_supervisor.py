@@ -32,7 +32,9 @@ def alive(pid: int) -> bool:
 
 
 def command_line(service: Service) -> bytes:
-    return Path(f"/proc/{service.state.main_pid}/cmdline").read_bytes()
+    while not (found := Path(f"/proc/{service.state.main_pid}/cmdline").read_bytes()):
+        continue  # still amid its exec
+    return found
 
 
 async def started(supervisor: Supervisor, name: str) -> Service:
@@ -96,6 +98,15 @@ async def test_restart_always_runs_into_the_start_limit(
     assert len((settings.home / "ran").read_text().split()) >= 3
 
 
+async def test_no_start_once_the_host_goes_down(supervisor: Supervisor, write_unit: WriteUnit) -> None:
+    write_unit("a", SLEEP)
+    service = await started(supervisor, "a")
+    await supervisor.shut_down()
+    with pytest.raises(JobFailed, match="shutdown"):
+        await service.start()
+    assert service.state.main_pid == 0
+
+
 async def test_stop_while_it_waits_for_its_restart(
     supervisor: Supervisor, write_unit: WriteUnit, eventually: Eventually
 ) -> None:
@@ -144,6 +155,26 @@ async def test_a_daemon_that_slipped_away_is_ended_too(
     assert os.getsid(pid) != service.state.main_pid
     await service.stop()
     assert not alive(pid)
+
+
+@pytest.mark.parametrize(("mode", "left"), [("control-group", False), ("mixed", False), ("process", True)])
+async def test_what_a_service_leaves_behind_ends_with_it(
+    supervisor: Supervisor,
+    write_unit: WriteUnit,
+    settings: HostSettings,
+    eventually: Eventually,
+    mode: str,
+    *,
+    left: bool,
+) -> None:
+    write_unit("a", "ExecStart=/bin/sh -c 'sleep 1000 & echo $$! > $$HOME/pid; sleep 0.05'", f"KillMode={mode}")
+    service = await started(supervisor, "a")
+    await eventually(lambda: service.state.active == "inactive")
+    pid = int((settings.home / "pid").read_text())
+    assert alive(pid) == left
+    if left:
+        os.kill(pid, signal.SIGKILL)
+        await eventually(lambda: not alive(pid))
 
 
 async def test_environment_directory_umask_and_outputs(
@@ -230,13 +261,11 @@ async def test_files_count_only_from_the_reload_on(supervisor: Supervisor, write
     path.write_text(path.read_text().replace("1000", "2000"))
     assert supervisor.needs_reload("a.service")
     await service.stop()
-    await service.start()
-    assert command_line(service) == b"/bin/sleep\0001000\0"
+    assert command_line(await started(supervisor, "a")) == b"/bin/sleep\0001000\0"
     supervisor.reload()
     assert not supervisor.needs_reload("a.service")
     await service.stop()
-    await service.start()
-    assert command_line(service) == b"/bin/sleep\0002000\0"
+    assert command_line(await started(supervisor, "a")) == b"/bin/sleep\0002000\0"
 
 
 async def test_drop_ins(supervisor: Supervisor, write_unit: WriteUnit, settings: HostSettings) -> None:
