@@ -11,7 +11,7 @@ from runbook_lib.record.report import Item
 
 
 def items(folder: ChangeFolder, notebook: Executed) -> tuple[Item, ...]:
-    """Return every output of a notebook; a picture that was kept as a chart, the same to the byte, becomes that chart."""
+    """Return every output of a notebook; a picture that is a kept chart, to the byte, becomes that chart."""
     kept = {hashlib.sha256(path.read_bytes()).digest(): path.stem for path in sorted(folder.charts.glob("*.png"))}
     shown: list[Item] = []
     for cell in notebook.cells:
