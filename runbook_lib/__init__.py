@@ -1,1 +1,22 @@
-"""."""
+"""What a notebook may import, and nothing else. Loaded when first asked for: a command that draws nothing waits for no chart."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["baseline", "consumers", "open_phase", "preflight", "producers", "validate"]
+
+_PHASES = "runbook_lib.freqtrade.phases"
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - modules and one function
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "open_phase":
+        return import_module(_PHASES).open_phase
+    return import_module(f"{_PHASES}.{name}")
+
+
+def __dir__() -> list[str]:
+    return __all__

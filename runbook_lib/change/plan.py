@@ -6,7 +6,9 @@ import enum
 import hashlib
 from dataclasses import dataclass
 
-from runbook_lib.change.resources import File, SeenFile, SeenService, Service, Wanted
+from runbook_lib.change.resources import File, SeenFile, Service, Wanted
+from runbook_lib.fleet import UnitState
+from runbook_lib.values import FileState
 
 
 class Act(enum.StrEnum):
@@ -43,7 +45,7 @@ class ServiceStep:
     """Bring one service to where it should be, in the order of ``acts``."""
 
     wanted: Service
-    before: SeenService
+    before: UnitState
     acts: tuple[Act, ...]
     reload: bool
 
@@ -86,13 +88,13 @@ class Plan:
         return next(plan for plan in self.hosts if plan.host == host)
 
 
-def plan_host(wanted: Wanted, files: dict[str, SeenFile], service: SeenService) -> HostPlan:
+def plan_host(wanted: Wanted, files: dict[str, SeenFile], service: UnitState) -> HostPlan:
     """Compare what one host should have with what was seen there. ``files``: by path."""
     steps = tuple(step for file in wanted.files if _differs(step := FileStep(file, files[file.path])))
     acts = []
     if not service.enabled:
         acts.append(Act.ENABLE)
-    if not service.active:
+    if service.active != "active":
         acts.append(Act.START)
     elif steps:
         acts.append(Act.RESTART)
@@ -106,15 +108,21 @@ def _differs(step: FileStep) -> bool:
     return not before.exists or before.sha256 != step.digest or before.mode != step.wanted.mode
 
 
-def changed_since(plan: HostPlan, files: dict[str, SeenFile], service: SeenService) -> list[str]:
+def changed_since(plan: HostPlan, files: dict[str, SeenFile], service: UnitState) -> list[str]:
     """Say what is no longer as it was when the plan was made; empty when the plan still fits."""
-    changes = []
-    for step in plan.files:
-        then, now = step.before.state, files[step.wanted.path].state
-        if (then.exists, then.sha256, then.mode) != (now.exists, now.sha256, now.mode):
-            changes.append(f"{step.wanted.path} was edited")
+    changes = [
+        f"{step.wanted.path} was {_edit(step.before.state, files[step.wanted.path].state)}"
+        for step in plan.files
+        if step.before.state != files[step.wanted.path].state
+    ]
     if plan.service is not None:
-        then, now = plan.service.before, service
-        if (then.active, then.enabled) != (now.active, now.enabled):
-            changes.append(f"{service.name} is now {'active' if now.active else 'stopped'}")
+        before = plan.service.before
+        if (before.active, before.enabled) != (service.active, service.enabled):
+            changes.append(f"{service.name} was {before.active} and is {service.active}")
     return changes
+
+
+def _edit(before: FileState, now: FileState) -> str:
+    if before.exists != now.exists:
+        return "created" if now.exists else "removed"
+    return "edited" if before.sha256 != now.sha256 else f"set to mode {now.mode:04o}"

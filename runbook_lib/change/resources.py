@@ -42,14 +42,3 @@ class SeenFile:
 
     state: FileState
     content: bytes | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SeenService:
-    """A unit as systemd reports it. ``pid``: main process, 0 if none."""
-
-    name: str
-    exists: bool
-    active: bool
-    enabled: bool
-    pid: int

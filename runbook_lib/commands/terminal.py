@@ -37,6 +37,13 @@ class Waits:
             self._last = (progress.what, time.monotonic())
             console.print(f"  {text}")
 
+    def begin(self, title: str) -> None:
+        """Go on with the next step."""
+        self._title = title
+        self._last = ("", 0.0)
+        if self._status is not None:
+            self._status.update(title)
+
     def message(self, content: Mapping[str, Any]) -> None:
         """Show a wait that a notebook's cell has sent."""
         self(Progress(str(content["what"]), content.get("until"), int(content["done"]), int(content["total"])))
@@ -62,3 +69,8 @@ def waiting(title: str) -> Iterator[Waits]:
 def done(verdict: Verdict, text: str) -> None:
     """Print how a step ended."""
     console.print(f"{MARKS[verdict]} {redact(text)}")
+
+
+def verdict(found: Verdict, text: str) -> None:
+    """Print the one line that says how all of it ended."""
+    console.print(f"\n{MARKS[found]} [bold]{found}[/]: {redact(text)}")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
+
+from ruamel.yaml import YAML
 
 from runbook_lib.errors import LabError, ParamsError
 from runbook_lib.freqtrade.params import FreqtradeSite
@@ -13,6 +16,8 @@ from runbook_lib.params import Lab, load
 
 LAB_SITE = Path("params/lab.yaml")
 NOTEBOOKS = Path("notebooks")
+NEEDS_A_CHANGE = ("60_validate",)
+"""Notebooks that a dry run leaves out: where nothing was changed there is nothing to validate."""
 
 
 def load_site(path: Path) -> FreqtradeSite:
@@ -44,6 +49,7 @@ def lab_settings(site: FreqtradeSite) -> LabSettings:
         key=site.ssh.key,
         known_hosts=site.ssh.known_hosts,
         hosts={name: host.address for name, host in site.hosts.items()},
+        operator=urlsplit(site.rest_url_here).hostname or "",
         feeders=[
             FeederSettings(
                 host=name,
@@ -66,3 +72,24 @@ def lab_settings(site: FreqtradeSite) -> LabSettings:
         late_seconds=lab.late_seconds,
         ccxt_config={name: site.ccxt_config(name) for name in site.hosts},
     )
+
+
+def narrowed(source: Path, target: Path, *, pairs: int | None, websockets: bool) -> Path:
+    """Write a smaller rehearsal's site file to ``target``, beside its record, and return it.
+
+    ``pairs``: so many of each producer, with as much less data demanded; ``websockets``: by kline streams.
+    """
+    yaml = YAML()
+    document = yaml.load(source.read_text(encoding="utf-8"))
+    if websockets:
+        document["freqtrade"]["enable_ws"] = True
+    if pairs is not None:
+        whole = sum(len(producer["pairs"]) for producer in document["producers"].values())
+        for producer in document["producers"].values():
+            producer["pairs"] = list(producer["pairs"])[:pairs]
+        kept = sum(len(producer["pairs"]) for producer in document["producers"].values())
+        gates = document.setdefault("gates", {})
+        gates["minimum_cells"] = int(gates.get("minimum_cells", 1) * kept / whole)
+    with target.open("w", encoding="utf-8") as file:
+        yaml.dump(document, file)
+    return target

@@ -10,7 +10,7 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -60,10 +60,11 @@ EMPTY = Frame(np.empty(0, np.int64), np.empty((0, len(COLUMNS)), np.float64))
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandleSet:
-    """What one host (or the exchange itself) holds."""
+    """What one host (or the exchange itself) holds. ``analysed``: pair -> when its bot had analysed it, unix ms."""
 
     host: str
     frames: Mapping[str, Frame]
+    analysed: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def cells(self) -> int:
@@ -220,6 +221,16 @@ def newest_age(candles: CandleSet, now_ms: int, timeframe: str) -> dict[str, flo
     return {
         pair: (now_ms - int(frame.dates[-1]) - length) / 1000 if len(frame) else math.inf
         for pair, frame in candles.frames.items()
+    }
+
+
+def analysis_delays(candles: CandleSet, timeframe: str) -> dict[str, float]:
+    """Return pair -> seconds from the close of its newest candle until its bot had analysed it, where that is known."""
+    length = timeframe_ms(timeframe)
+    return {
+        pair: (candles.analysed[pair] - int(frame.dates[-1]) - length) / 1000
+        for pair, frame in candles.frames.items()
+        if len(frame) and pair in candles.analysed
     }
 
 

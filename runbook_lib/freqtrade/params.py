@@ -35,6 +35,9 @@ class Exchange(Model):
     """The exchange's public REST, as the hosts see it. ``{address}`` stands for the host's own address (lab only)."""
 
     rest_url: str = "https://api.binance.com/api/v3"
+    rest_url_here: str | None = Field(
+        None, description="the same as this machine sees it, where that differs (lab only)"
+    )
     ccxt_config: dict[str, object] = Field(default_factory=dict, description="passed to freqtrade as it is (lab only)")
     weight_per_minute: int = Field(6000, gt=0, description="request weight that one source may use in a minute")
     admin_url: str | None = Field(None, description="the lab's own count of calls; production has none")
@@ -97,6 +100,11 @@ class FreqtradeSite(Site):
     def rest_url(self, host: str) -> str:
         """Return the exchange's REST address as ``host`` sees it."""
         return self.exchange.rest_url.format(address=self.hosts[host].address)
+
+    @property
+    def rest_url_here(self) -> str:
+        """The exchange's REST address as the operator's machine sees it."""
+        return self.exchange.rest_url_here or self.exchange.rest_url
 
     @model_validator(mode="after")
     def _hosts_are_known(self) -> Self:

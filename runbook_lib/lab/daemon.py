@@ -53,7 +53,7 @@ def _exchange(settings: LabSettings) -> ExchangeSettings:
     return ExchangeSettings(
         seed=settings.seed,
         pairs=tuple(settings.pairs),
-        sources=settings.hosts,
+        sources={**settings.hosts, "operator": settings.operator},
         port=settings.exchange_port,
         admin_port=settings.admin_port,
         weight_per_minute=settings.weight_per_minute,

@@ -22,7 +22,9 @@ class FeederSettings(Model):
 
 
 class LabSettings(Model):
-    """The whole lab. Addresses are loopback addresses; ``freqtrade`` is the environment that the bots run in."""
+    """The whole lab. Addresses are loopback addresses; ``operator``: where the exchange counts the
+    operator's own calls; ``freqtrade`` is the environment that the bots run in.
+    """
 
     site: str
     directory: Path
@@ -32,6 +34,7 @@ class LabSettings(Model):
     key: Path
     known_hosts: Path
     hosts: dict[HostName, str]
+    operator: str
     feeders: list[FeederSettings]
     seed: int
     pairs: list[str]

@@ -50,7 +50,7 @@ class Phase(Generic[S]):
                 "site": f"{self.site.site} ({self.site_file})",
                 "hosts": ", ".join(self.site.hosts),
                 "mode": "dry run: nothing is changed" if self.dry_run else "changes are carried out",
-                "record": str(self.folder.root),
+                "record": str(self.folder.path),
             }
         )
 
@@ -59,7 +59,7 @@ class Phase(Generic[S]):
 
         Raises RecordError when that phase has not been run to its end.
         """
-        path = self.folder.notebook(phase)
+        path = self.folder.notebooks / f"{phase}.ipynb"
         if not path.exists():
             raise RecordError(
                 f"phase {phase} of change {self.folder.change_id} was not run", remedy=f"run {phase} first"
@@ -72,12 +72,12 @@ class Phase(Generic[S]):
 
     def chart(self, name: str, chart: Chart) -> Chart:
         """Keep a chart in the record, and return it to be shown."""
-        scraps.keep_chart(self.folder, f"{self.name}-{name}", chart)
+        scraps.keep_chart(self.folder, name, chart)
         return chart
 
     def gate(self, name: str, checks: Sequence[Check]) -> tables.GateView:
         """Keep a gate's checks in the record and return them to be shown; `require` then stops if they do not hold."""
-        self.keep(f"gate:{name}", [_plain(check) for check in checks])
+        self.keep(f"gate_{name}", checks)
         self.journal.write("gate", gate=name, verdict=str(judge(checks)))
         return tables.checks(checks, name)
 
@@ -87,17 +87,6 @@ class Phase(Generic[S]):
         Raises GateFailed or GateInconclusive.
         """
         require(gate.checks, gate.title)
-
-
-def _plain(check: Check) -> dict[str, str | None]:
-    return {
-        "name": check.name,
-        "verdict": str(check.verdict),
-        "expected": check.expected,
-        "observed": check.observed,
-        "host": check.host,
-        "remedy": check.remedy,
-    }
 
 
 def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run: bool) -> Phase[S]:

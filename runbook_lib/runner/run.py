@@ -14,7 +14,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from runbook_lib import errors
 from runbook_lib.errors import ParamsError, RunError
-from runbook_lib.record.executed import unfinished_cells
+from runbook_lib.record import executed
 from runbook_lib.runner.engine import Listener, RunbookEngine
 
 ENGINE = "runbook"
@@ -65,6 +65,20 @@ def run(
             return
 
 
+def lay_out(notebooks: Sequence[Path], output: Path, parameters: Mapping[str, Any]) -> list[Path]:
+    """Put each notebook into ``output`` with its parameters, not run; leave alone what is there. Return what was put."""
+    laid = []
+    for notebook in notebooks:
+        _refuse_unknown(notebook, parameters)
+        target = output / notebook.name
+        if not target.exists():
+            papermill.execute_notebook(
+                str(notebook), str(target), dict(parameters), prepare_only=True, progress_bar=False
+            )
+            laid.append(target)
+    return laid
+
+
 def _refuse_unknown(notebook: Path, parameters: Mapping[str, Any]) -> None:
     """papermill would only warn, and the operator's flag would do nothing."""
     known = papermill.inspect_notebook(str(notebook))
@@ -80,7 +94,8 @@ def _run_one(
 ) -> NotebookRun:
     output.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
-    error, kind = None, RunError
+    error: str | None = None
+    kind: type[errors.RunbookError] = RunError
     try:
         papermill.execute_notebook(
             str(notebook),
@@ -92,9 +107,9 @@ def _run_one(
             cwd=str(cwd),
             listener=listener,
         )
-        pending = unfinished_cells(output)
-        if pending:
-            error = f"cells {', '.join(pending)} did not complete"
+        executed.read(output).require()
+    except RunError as failure:
+        error = failure.what
     except PapermillExecutionError as failure:
         error = failure.evalue or failure.ename
         kind = _kind(failure.ename)

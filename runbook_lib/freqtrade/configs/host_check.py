@@ -86,8 +86,30 @@ def check(path: str, warnings: Warnings) -> dict[str, Any]:
     return {"errors": errors, "warnings": warnings.messages, "left_to_strategy": left}
 
 
-def main(paths: list[str]) -> dict[str, Any]:
-    """Check every config; a freqtrade that cannot be imported is an answer, too."""
+def stand_in(candidates: dict[str, str]) -> None:
+    """Let freqtrade read these texts where it would read these paths: a config is judged before it is put in place."""
+    import rapidjson  # noqa: PLC0415 - freqtrade's own parser
+    from freqtrade.configuration import load_config  # noqa: PLC0415 - see main
+    from freqtrade.exceptions import OperationalException  # noqa: PLC0415 - see main
+
+    read = load_config.load_config_file
+
+    def load(path: str) -> dict[str, Any]:
+        if path not in candidates:
+            return dict(read(path))
+        try:
+            return dict(rapidjson.loads(candidates[path], parse_mode=load_config.CONFIG_PARSE_MODE))
+        except rapidjson.JSONDecodeError as error:
+            raise OperationalException(f"{error}".partition("\n")[0]) from None
+
+    load_config.load_config_file = load
+
+
+def main(asked: dict[str, str | None]) -> dict[str, Any]:
+    """Check every config; a freqtrade that cannot be imported is an answer, too.
+
+    ``asked``: path -> the text that is to stand there, or None for what stands there now.
+    """
     answer: dict[str, Any] = {"freqtrade": None, "python": platform.python_version(), "error": None}
     try:
         from freqtrade import __version__  # noqa: PLC0415 - its absence is one of the answers
@@ -97,9 +119,10 @@ def main(paths: list[str]) -> dict[str, Any]:
     warnings = Warnings()
     logging.basicConfig(handlers=[warnings], level=logging.WARNING, force=True)
     tree = known_keys(CONF_SCHEMA, CONF_SCHEMA["definitions"])
-    configs = {path: check(path, warnings) for path in paths}
+    stand_in({path: text for path, text in asked.items() if text is not None})
+    configs = {path: check(path, warnings) for path in asked}
     return answer | {"freqtrade": __version__, "known_keys": tree, "configs": configs}
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(main(sys.argv[1:])) + "\n")
+    sys.stdout.write(json.dumps(main(dict.fromkeys(sys.argv[1:]))) + "\n")

@@ -1,0 +1,45 @@
+"""What the lab's exchange counted itself, by source. A real exchange tells nobody; there the bots' own logs must do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import httpx
+
+from runbook_lib.errors import LabError
+from runbook_lib.freqtrade.meters import CANDLES, REFUSALS, FleetMeter
+
+METER = "the exchange"
+
+
+def exchange_count(  # noqa: PLR0913 - one question
+    admin_url: str, hosts: Iterable[str], *, since: float, until: float, candles: int, weight_limit: int
+) -> FleetMeter:
+    """Ask the lab's exchange what each host asked of it from ``since`` until before ``until`` (unix seconds).
+
+    Raises LabError when the lab does not answer.
+    """
+    window = {"since_ms": round(since * 1000), "until_ms": round(until * 1000)}
+    try:
+        answer = httpx.get(f"{admin_url}/counts", params=window, timeout=30, trust_env=False).raise_for_status()
+    except httpx.HTTPError as error:
+        raise LabError(
+            f"the lab's exchange does not answer at {admin_url}: {error}", remedy="see `runbook lab status`"
+        ) from None
+    sources = {host: answer.json()["sources"][host] for host in hosts}
+    return FleetMeter(
+        meter=METER,
+        candles=candles,
+        candle_requests={host: seen["requests"].get(CANDLES, 0) for host, seen in sources.items()},
+        other_calls={
+            host: {name: count for name, count in seen["requests"].items() if name != CANDLES}
+            for host, seen in sources.items()
+        },
+        rejected={
+            host: {int(status): count for status, count in seen["statuses"].items() if int(status) in REFUSALS}
+            for host, seen in sources.items()
+        },
+        weight_peak={host: max(seen["weight_by_minute"].values(), default=0) for host, seen in sources.items()},
+        weight_limit=weight_limit,
+        streams={host: seen["streams"] for host, seen in sources.items()},
+    )

@@ -1,0 +1,189 @@
+"""Measures the fleet over some whole candles; the same code before and after, so that the two can be compared.
+
+A window begins when a candle opens and ends when another does: every request in it belongs to a candle that closed in it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from runbook_lib.fleet import Fleet
+from runbook_lib.freqtrade import probes
+from runbook_lib.freqtrade.bots import Bot
+from runbook_lib.freqtrade.candles import (
+    CandleSet,
+    Comparison,
+    analysis_delays,
+    common_window,
+    compare,
+    newest_age,
+    timeframe_ms,
+)
+from runbook_lib.freqtrade.exchange_count import exchange_count
+from runbook_lib.freqtrade.market_data import MarketData, settled_candles
+from runbook_lib.freqtrade.meters import FleetMeter, fleet_meter
+from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.freqtrade.reading import Reading
+from runbook_lib.view.progress import Reporter, Waiting, countdown
+
+HISTORY = 1000  # candles read of every pair
+READ_AFTER = 0.5  # share of the last candle after which bots are read: they have had time, and the next is far
+LOOK_EVERY_SECONDS = 5.0  # at the exchange's count of request weight
+LAST_LOOK_SECONDS = 4.0  # before the minute ends
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One measurement with all its evidence. ``asked``: what it cost the exchange itself, in request weight."""
+
+    reading: Reading
+    bots_meter: FleetMeter
+    exchange_meter: FleetMeter | None
+    logs_whole: Mapping[str, bool]
+    comparison: Comparison
+    asked: int
+
+    @property
+    def meter(self) -> FleetMeter:
+        """The best meter there is: the exchange's own count where it can be asked."""
+        return self.exchange_meter or self.bots_meter
+
+
+def measure(
+    fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], held_by: Mapping[str, Bot], report: Reporter
+) -> Measured:
+    """Measure ``bots`` over ``gates.candles`` candles; compare what those of ``held_by`` hold, pair by pair.
+
+    Waits for the next candle to open and until the last has closed. Raises HostError if a host cannot be asked.
+    """
+    length = timeframe_ms(site.freqtrade.timeframe) / 1000
+    since = (time.time() // length + 1) * length
+    until = since + site.gates.candles * length
+    countdown("the next candle to open", since, report)
+    with ThreadPoolExecutor(1) as aside:
+        weights = aside.submit(_weights, fleet, site, list(bots), until)
+        latencies = _latencies(fleet, site, report)
+        countdown(
+            f"candle {site.gates.candles} of {site.gates.candles} to be in the bots' hands",
+            until - (1 - READ_AFTER) * length,
+            report,
+        )
+        held, truth, read_at = _read_candles(fleet, site, held_by, report)
+        countdown(f"candle {site.gates.candles} of {site.gates.candles} to close", until, report)
+        peaks = weights.result()
+    logs = fleet.on_all(
+        lambda session: probes.request_counts(session, bots[session.name].request_log, since=since, until=until),
+        [host for host, bot in bots.items() if bot.request_log],
+    ).unwrap()
+    bots_meter = fleet_meter(
+        "the bots' own logs",
+        logs,
+        candles=site.gates.candles,
+        weight_peak=peaks,
+        weight_limit=site.exchange.weight_per_minute,
+    )
+    counted = None
+    if site.exchange.admin_url is not None:
+        counted = exchange_count(
+            site.exchange.admin_url,
+            bots,
+            since=since,
+            until=until,
+            candles=site.gates.candles,
+            weight_limit=site.exchange.weight_per_minute,
+        )
+    window = common_window(
+        held.values(),
+        truth.candles,
+        timeframe=site.freqtrade.timeframe,
+        now_ms=min(read_at.values()),
+        settle_ms=round(site.feed.settle_seconds * 1000),
+    )
+    comparison = compare(held, truth.candles, window=window)
+    best = counted or bots_meter
+    reading = Reading(
+        since=since,
+        until=until,
+        candles=site.gates.candles,
+        meter=best.meter,
+        candle_requests=dict(best.candle_requests),
+        other_calls=best.other_by_endpoint,
+        streams=dict(best.streams),
+        weight_peak=peaks,
+        weight_limit=site.exchange.weight_per_minute,
+        rejected={host: sum(statuses.values()) for host, statuses in best.rejected.items()},
+        cells=comparison.cells,
+        mismatching=comparison.mismatching_cells,
+        missing=comparison.missing_candles,
+        newest_age={
+            host: max(newest_age(candles, read_at[host], site.freqtrade.timeframe).values())
+            for host, candles in held.items()
+        },
+        delays={
+            host: [round(delay, 3) for delay in analysis_delays(candles, site.freqtrade.timeframe).values()]
+            for host, candles in held.items()
+        },
+        latency_ms=latencies,
+    )
+    whole = {host: counts.whole for host, counts in logs.items()}
+    return Measured(reading, bots_meter, counted, whole, comparison, truth.weight)
+
+
+def _weights(fleet: Fleet, site: FreqtradeSite, hosts: list[str], until: float) -> dict[str, int | None]:
+    """Follow the exchange's own count of each host's request weight until just before ``until``; return the peaks."""
+    seconds = until - time.time() - LAST_LOOK_SECONDS
+    series = fleet.on_all(
+        lambda session: probes.weight_series(
+            session, site.rest_url(session.name), seconds=seconds, every=LOOK_EVERY_SECONDS
+        ),
+        hosts,
+    ).unwrap()
+    return {host: found.peak for host, found in series.items()}
+
+
+def _latencies(fleet: Fleet, site: FreqtradeSite, report: Reporter) -> dict[str, list[float]]:
+    """Return the round trips of every consumer to every producer, in milliseconds."""
+    found: dict[str, list[float]] = {}
+    with Waiting("round trips between consumers and producers", report):
+        for name, producer in site.producers.items():
+            reached = probes.reach(
+                fleet[name],
+                {host: fleet[host] for host in site.consumers},
+                address=site.hosts[name].address,
+                port=producer.port,
+            )
+            found |= {f"{host} → {name}": [round(ms, 4) for ms in one.connect_ms] for host, one in reached.items()}
+    return found
+
+
+def _read_candles(
+    fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], report: Reporter
+) -> tuple[dict[str, CandleSet], MarketData, dict[str, int]]:
+    """Read what every bot holds and, right after, what the exchange has settled. Times: unix ms by the hosts' clocks."""
+    with Waiting(f"the candles that {len(bots)} bots hold", report):
+        read = fleet.on_all(
+            lambda session: (
+                round(probes.clock(session, times=1).said * 1000),
+                probes.frames(
+                    session,
+                    bots[session.name].config,
+                    bots[session.name].pairs,
+                    timeframe=site.freqtrade.timeframe,
+                    limit=HISTORY,
+                ),
+            ),
+            bots,
+        ).unwrap()
+    with Waiting("the exchange's own settled candles", report) as waiting:
+        truth = settled_candles(
+            site.rest_url_here,
+            site.pairs,
+            timeframe=site.freqtrade.timeframe,
+            candles=HISTORY,
+            settle_seconds=site.feed.settle_seconds,
+            on_progress=waiting.report,
+        )
+    return {host: held for host, (_, held) in read.items()}, truth, {host: at for host, (at, _) in read.items()}

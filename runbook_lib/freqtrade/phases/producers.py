@@ -1,0 +1,117 @@
+"""Phase 30: two hosts begin to download half of the pairs each, and to serve them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from runbook_lib.change.resources import File, Service, Wanted
+from runbook_lib.fleet import Files
+from runbook_lib.freqtrade import bots, probes, strategies
+from runbook_lib.freqtrade.configs.access import ProducerSecrets, read_secrets
+from runbook_lib.freqtrade.configs.producer import producer_config
+from runbook_lib.freqtrade.configs.units import producer_unit
+from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.freqtrade.phases import planned
+from runbook_lib.freqtrade.phases.planned import Planned
+from runbook_lib.gates import holds
+from runbook_lib.runner.phase import Phase
+from runbook_lib.values import Check
+from runbook_lib.view.tables import GateView, Table
+
+UNIT_DIRECTORY: Mapping[str, str] = {"user": ".config/systemd/user", "system": "/etc/systemd/system"}
+STRATEGIES = "user_data/strategies"
+
+
+def plan(phase: Phase[FreqtradeSite]) -> Planned:
+    """Plan strategy, feed, config and service of every producer. Tokens that stand there already are kept."""
+    site = phase.site
+    who = bots.producers(site)
+    standing = phase.fleet.on_all(lambda session: Files(session).read(who[session.name].config), who).unwrap()
+    wanted = {host: _wanted(site, bot, standing[host]) for host, bot in who.items()}
+    return planned.make(phase, "Producers", wanted, {host: bot.config for host, bot in who.items()})
+
+
+def _wanted(site: FreqtradeSite, bot: bots.Bot, standing: bytes | None) -> Wanted:
+    kept = read_secrets(standing.decode("utf-8", "replace")) if standing is not None else None
+    config = producer_config(site, bot.host, kept or ProducerSecrets.generate())
+    unit_file = f"{UNIT_DIRECTORY[site.units]}/{bot.unit}"
+    return Wanted(
+        bot.host,
+        (
+            *feed_files(site),
+            *planned.files(
+                bots.in_directory(site, STRATEGIES),
+                {f"{strategies.PRODUCER_STRATEGY}.py": strategies.producer_module()},
+            ),
+            File(bot.config, config.encode(), 0o600),
+            File(unit_file, producer_unit(site, bot.host).encode()),
+        ),
+        Service(bot.unit, unit_file),
+    )
+
+
+def feed_files(site: FreqtradeSite) -> tuple[File, ...]:
+    """Return the feed's own files, as producers and consumers both have them."""
+    return planned.files(bots.in_directory(site, STRATEGIES), strategies.feed_files())
+
+
+def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
+    """Judge the configs before they are put in place."""
+    return phase.gate("producer_configs", planned.judge_configs(phase, plan))
+
+
+def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Table:
+    """Carry the plan out, all producers at once, and wait until they hold their pairs."""
+    results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
+    done = results.unwrap()
+    rows = [
+        (host, "changed" if changed else "dry run" if phase.dry_run else "already as it should be", steps(plan, host))
+        for host, changed in done.items()
+    ]
+    return Table("Done", ("host", "result", "steps"), rows)
+
+
+def steps(plan: Planned, host: str) -> str:
+    """Say in words what a host's plan does."""
+    return "; ".join(plan.plans[host].describe()) or "none"
+
+
+def gate(phase: Phase[FreqtradeSite]) -> GateView:
+    """Wait until the producers serve; judge whether consumers can rely on them."""
+    checks = serving(phase)
+    if not phase.dry_run:
+        checks += _reachable(phase)
+    return phase.gate("producers", checks)
+
+
+def serving(phase: Phase[FreqtradeSite]) -> list[Check]:
+    """Check that every producer runs and holds fresh candles of its pairs; in a dry run there is nothing to look at."""
+    if phase.dry_run:
+        return [dry()]
+    return bots.await_ready(phase.fleet, phase.site, bots.producers(phase.site), phase.report)
+
+
+def dry() -> Check:
+    """Return the one check of a dry run: it holds because nothing was done."""
+    return holds("dry run", passed=True, expected="nothing is changed", observed="nothing was changed")
+
+
+def _reachable(phase: Phase[FreqtradeSite]) -> list[Check]:
+    site = phase.site
+    return [
+        holds(
+            f"reaches producer {name}",
+            passed=not reach.error,
+            expected="connection within seconds",
+            observed=reach.error or f"median {reach.p50_ms:.3g} ms",
+            host=host,
+            remedy="open the producer's port for this consumer",
+        )
+        for name, producer in site.producers.items()
+        for host, reach in probes.reach(
+            phase.fleet[name],
+            {consumer: phase.fleet[consumer] for consumer in site.consumers},
+            address=site.hosts[name].address,
+            port=producer.port,
+        ).items()
+    ]

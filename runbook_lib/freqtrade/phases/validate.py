@@ -1,0 +1,211 @@
+"""Phase 60: the fleet measured again, held against the baseline and against the plan's claims. Reads only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from runbook_lib.freqtrade import bots, claims as plan_claims, figures
+from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.freqtrade.phases import measured
+from runbook_lib.freqtrade.phases.measured import Shown
+from runbook_lib.freqtrade.reading import Reading
+from runbook_lib.gates import at_least, at_most, equal, fell_by
+from runbook_lib.gates.checks import number
+from runbook_lib.record.plain import checks as read_checks
+from runbook_lib.runner.phase import Phase
+from runbook_lib.values import Check
+from runbook_lib.view import charts, tables
+from runbook_lib.view.charts import Chart
+from runbook_lib.view.tables import GateView, Table
+
+PROMISED = 0.75
+PER_CANDLE = "candle_requests_per_candle"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Before and after, side by side, and every check that follows from them."""
+
+    before: Reading
+    after: Reading
+    figures: dict[str, float | None]
+    requests: tuple[Check, ...]
+    weight: tuple[Check, ...]
+    data: tuple[Check, ...]
+    latency: tuple[Check, ...]
+    soundness: tuple[Check, ...]
+    requests_chart: Chart
+    weight_chart: Chart
+    delay_chart: Chart
+
+    @property
+    def checks(self) -> list[Check]:
+        """All checks."""
+        return [*self.requests, *self.weight, *self.data, *self.latency, *self.soundness]
+
+    def _repr_html_(self) -> str:
+        return self._table()._repr_html_()
+
+    def __str__(self) -> str:
+        return str(self._table())
+
+    def _table(self) -> Table:
+        rows = [
+            (unit, self.figures[f"{name}_before"], self.figures[f"{name}_after"])
+            for name, unit in figures.UNITS.items()
+        ]
+        return Table("Figures", ("what", "before", "after"), rows)
+
+
+def ready(phase: Phase[FreqtradeSite]) -> GateView:
+    """Wait until all bots run and hold fresh candles."""
+    return phase.gate("bots_ready", bots.await_ready(phase.fleet, phase.site, _all(phase.site), phase.report))
+
+
+def _all(site: FreqtradeSite) -> dict[str, bots.Bot]:
+    return {**bots.producers(site), **bots.feeders(site)}
+
+
+def measure(phase: Phase[FreqtradeSite]) -> Shown:
+    """Measure consumers and producers."""
+    return measured.take(phase, "after", _all(phase.site))
+
+
+def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
+    """Hold the baseline of this change against what was measured now."""
+    site = phase.site
+    before = Reading.model_validate(phase.earlier("20_baseline")["reading"])
+    after = shown.measured.reading
+    found = figures.figures(before, after, list(site.consumers))
+    phase.keep("figures", found)
+    phase.keep("figure_units", figures.UNITS)
+    phase.keep("sentence", _sentence(site, found))
+    phase.keep("headline", ["before_after_requests", "candles_before", "candles_after", "before_after_delay"])
+    return Effect(
+        before,
+        after,
+        found,
+        requests=tuple(_requests(site, before, after)),
+        weight=tuple(_weight(site, after)),
+        data=tuple(_data(site, after)),
+        latency=tuple(_latency(site, after)),
+        soundness=tuple(measured.soundness(site, shown.measured)),
+        requests_chart=phase.chart(
+            "before_after_requests",
+            charts.before_after("Candle requests", "per candle", before.per_candle, after.per_candle)
+            if not site.freqtrade.enable_ws
+            else charts.before_after("Kline streams", "open", before.streams, after.streams),
+        ),
+        weight_chart=phase.chart(
+            "before_after_weight",
+            charts.before_after("Request weight", "per minute", _known(before), _known(after)),
+        ),
+        delay_chart=phase.chart(
+            "before_after_delay",
+            charts.spread(
+                "From a candle's close until the bot had analysed it",
+                "seconds",
+                {"before": before.all_delays, "after": after.all_delays},
+                limit=site.gates.candle_age_seconds,
+            ),
+        ),
+    )
+
+
+def _sentence(site: FreqtradeSite, found: dict[str, float | None]) -> str:
+    """Say the figure that the plan promised first."""
+    name, words = (
+        ("kline_streams", "kline streams") if site.freqtrade.enable_ws else (PER_CANDLE, "candle requests per candle")
+    )
+    told = charts.change(found[f"{name}_before"] or 0, found[f"{name}_after"] or 0, words)
+    cells, wrong = found["compared_cells"], found["mismatching_cells_after"]
+    return f"{told}; {number(wrong)} of {number(cells)} cells differ from the exchange"
+
+
+def _known(reading: Reading) -> dict[str, float]:
+    return {host: weight for host, weight in reading.weight_peak.items() if weight is not None}
+
+
+def _requests(site: FreqtradeSite, before: Reading, after: Reading) -> Sequence[Check]:
+    remedy = "see which host still asks, and its feed's state on that host"
+    if site.freqtrade.enable_ws:
+        fall = fell_by("kline streams", before.streams_total, after.streams_total, PROMISED, remedy=remedy)
+    else:
+        fall = fell_by(
+            "candle requests per candle", before.fleet_per_candle, after.fleet_per_candle, PROMISED, remedy=remedy
+        )
+    return [
+        fall,
+        *(
+            equal("candle requests of a consumer", after.candle_requests[host], 0, host=host, remedy=remedy)
+            for host in site.consumers
+        ),
+        *(
+            equal("kline streams of a consumer", after.streams[host], 0, host=host, remedy=remedy)
+            for host in site.consumers
+            if host in after.streams
+        ),
+    ]
+
+
+def _weight(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
+    limit = site.gates.weight_share * site.exchange.weight_per_minute
+    return [
+        *(
+            at_most("peak weight per minute", weight, limit, host=host, remedy="fewer pairs, or one more address")
+            for host, weight in after.weight_peak.items()
+        ),
+        equal(
+            "requests refused (403, 418, 429)", after.rejected_total, 0, remedy="wait until the ban ends; find out why"
+        ),
+    ]
+
+
+def _data(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
+    remedy = "the table of differences names pair, candle and value"
+    return [
+        at_least("cells compared", after.cells, site.gates.minimum_cells, too_little_is_inconclusive=True),
+        equal("cells that differ from the exchange", after.mismatching, 0, remedy=remedy),
+        equal("candles missing", after.missing, 0, remedy=remedy),
+        *(
+            at_most("age of the newest candle", age, site.gates.candle_age_seconds, unit="s", host=host, remedy=remedy)
+            for host, age in after.newest_age.items()
+        ),
+    ]
+
+
+def _latency(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
+    return [
+        at_most(
+            f"median round trip {route}",
+            round(median(values), 3) if values else None,
+            site.gates.latency_milliseconds,
+            unit="ms",
+            remedy="look at the network between the two",
+        )
+        for route, values in after.latency_ms.items()
+    ]
+
+
+def claims(phase: Phase[FreqtradeSite], effect: Effect) -> Table:
+    """Give every claim of the plan its verdict."""
+    start = read_checks(phase.earlier("40_consumers")["start"])
+    found = plan_claims.judged(
+        phase.site,
+        effect.before,
+        effect.after,
+        effect=effect.requests,
+        weight=effect.weight,
+        data=effect.data,
+        latency=effect.latency,
+        start=start,
+    )
+    phase.keep("claims", found)
+    return tables.claims(found)
+
+
+def gate(phase: Phase[FreqtradeSite], effect: Effect) -> GateView:
+    """Judge the migration: every promise that this runbook can prove is kept."""
+    return phase.gate("validate", effect.checks)

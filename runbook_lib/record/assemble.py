@@ -1,0 +1,140 @@
+"""Executed notebooks and what they glued -> the change record: verdict, claims, figures, report.html and record.json.
+
+Knows scraps by name only: ``claims``, ``figures`` (names ending in _before and _after), ``figure_units``, ``sentence``,
+``headline`` (charts for the top of the page) and ``gate_*``. A later notebook's scrap replaces an earlier one's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from runbook_lib.record import executed, report, scraps, statement
+from runbook_lib.record.executed import Executed
+from runbook_lib.record.folder import ChangeFolder
+from runbook_lib.record.plain import checks, claims
+from runbook_lib.values import Claim, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ended, as whoever ran it knows. Times: unix seconds. ``stopped_by``: verdict of what stopped it, if any;
+    ``why``: in one line; ``not_run``: notebooks of the runbook that were not reached.
+    """
+
+    title: str
+    site: str
+    started: float
+    ended: float
+    dry_run: bool = False
+    stopped_by: Verdict | None = None
+    why: str = ""
+    not_run: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """The change record in short."""
+
+    verdict: Verdict
+    sentence: str
+    claims: tuple[Claim, ...]
+    figures: Mapping[str, float | None]
+
+
+def assemble(folder: ChangeFolder, ending: Ending) -> Record:
+    """Draw up report.html and record.json from what lies in the folder; return what they say."""
+    notebooks = executed.read_folder(folder.notebooks)
+    glued = {notebook.name: scraps.read(notebook.path) for notebook in notebooks}
+    latest: dict[str, Any] = {name: value for kept in glued.values() for name, value in kept.items()}
+    verdict = _verdict(notebooks, glued, ending)
+    elapsed = round(ending.ended - ending.started, 1)
+    record = Record(
+        verdict,
+        ending.why or latest.get("sentence") or _plain_sentence(ending, notebooks),
+        claims(latest.get("claims", [])),
+        {**latest.get("figures", {}), "elapsed_seconds": elapsed},
+    )
+    problems = [f"{notebook.name}: {notebook.error}" for notebook in notebooks if notebook.error]
+    page = report.Report(
+        title=ending.title,
+        change_id=folder.change_id,
+        site=ending.site,
+        started=datetime.fromtimestamp(ending.started, UTC),
+        ended=datetime.fromtimestamp(ending.ended, UTC),
+        verdict=verdict,
+        sentence=record.sentence,
+        claims=record.claims,
+        figures=tuple(_figures(record.figures, latest.get("figure_units", {}))),
+        charts=tuple(scraps.read_chart(folder, name) for name in latest.get("headline", [])),
+        sections=tuple(_section(folder, notebook, glued[notebook.name]) for notebook in notebooks),
+        leftovers=tuple(f"{name} was not run" for name in ending.not_run),
+        problems=tuple(problems),
+    )
+    report.write(folder, page)
+    predicate = {
+        "verdict": verdict,
+        "sentence": record.sentence,
+        "change_id": folder.change_id,
+        "site": ending.site,
+        "dry_run": ending.dry_run,
+        "started": page.started.isoformat(),
+        "ended": page.ended.isoformat(),
+        "claims": record.claims,
+        "figures": record.figures,
+        "gates": {name: kept for found in glued.values() for name, kept in found.items() if name.startswith("gate_")},
+        "not_run": ending.not_run,
+    }
+    statement.write(folder, statement.build(folder, predicate))
+    return record
+
+
+def _verdict(notebooks: Sequence[Executed], glued: Mapping[str, dict[str, Any]], ending: Ending) -> Verdict:
+    """Return the worst of all gates and of what stopped the run; a run that left something out proves nothing whole."""
+    verdicts = [check.verdict for kept in glued.values() for check in _gates(kept)]
+    if ending.stopped_by is not None:
+        verdicts.append(ending.stopped_by)
+    if any(not notebook.completed for notebook in notebooks) and ending.stopped_by is None:
+        verdicts.append(Verdict.FAILED)
+    if ending.not_run or ending.dry_run:
+        verdicts.append(Verdict.INCONCLUSIVE)
+    return Verdict.worst(verdicts)
+
+
+def _gates(kept: Mapping[str, Any]) -> list[Any]:
+    return [check for name, value in kept.items() if name.startswith("gate_") for check in checks(value)]
+
+
+def _plain_sentence(ending: Ending, notebooks: Sequence[Executed]) -> str:
+    if ending.dry_run:
+        return "dry run: everything was planned, nothing was changed"
+    done = sum(notebook.completed for notebook in notebooks)
+    return f"{done} of {len(notebooks) + len(ending.not_run)} notebooks ran to their end"
+
+
+def _figures(found: Mapping[str, float | None], units: Mapping[str, str]) -> list[report.Figure]:
+    names = dict.fromkeys(name.removesuffix("_before").removesuffix("_after") for name in found)
+    return [
+        report.Figure(
+            name.replace("_", " "),
+            units.get(name, ""),
+            found.get(f"{name}_before"),
+            found.get(f"{name}_after", found.get(name)),
+        )
+        for name in names
+    ]
+
+
+def _section(folder: ChangeFolder, notebook: Executed, kept: Mapping[str, Any]) -> report.Section:
+    gates = [check.verdict for check in _gates(kept)]
+    verdict = Verdict.worst(gates) if notebook.completed else Verdict.worst([*gates, Verdict.FAILED])
+    return report.Section(
+        name=notebook.name,
+        title=notebook.title,
+        verdict=verdict,
+        seconds=notebook.seconds,
+        items=tuple(output for cell in notebook.cells for output in cell.outputs),
+        source=folder.name_of(notebook.path),
+    )
