@@ -13,6 +13,7 @@ from runbook_lib.freqtrade.candles import (
     Frame,
     Window,
     agreed,
+    analysis_delays,
     common_window,
     compare,
     digest,
@@ -201,6 +202,12 @@ class TestCommonWindow:
 def test_age_of_the_newest_candle_counts_from_its_close() -> None:
     held = CandleSet("a", {"BTC/USDT": frame(0), "NEW/USDT": frame(0, 0, 0)})
     assert newest_age(held, 61 * MINUTE + 500, "1m") == {"BTC/USDT": 60.5, "NEW/USDT": math.inf}
+
+
+def test_delay_of_an_analysis_counts_from_the_close_of_the_newest_candle() -> None:
+    frames = {"BTC/USDT": frame(0), "NEW/USDT": frame(0, 0, 0), "ETH/USDT": frame(1)}
+    held = CandleSet("a", frames, {"BTC/USDT": 60 * MINUTE + 2250, "NEW/USDT": 60 * MINUTE})
+    assert analysis_delays(held, "1m") == {"BTC/USDT": 2.25}
 
 
 def test_requests_per_candle() -> None:

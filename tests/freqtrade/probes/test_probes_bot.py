@@ -6,6 +6,7 @@ import json
 import math
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,9 @@ def test_frames_are_exact_and_only_ohlcv(home: Any, bot: Bot) -> None:
     assert frame.ohlcv.tolist() == [row[1:6] for row in table["data"]]
     assert frame.dates.tolist() == [row[table["columns"].index("__date_ts")] for row in table["data"]]
     assert np.diff(frame.dates).tolist() == [60_000, 60_000]
+    said = datetime.fromisoformat(table["last_analyzed"]).timestamp() * 1000
+    assert held.analysed["P001/USDT"] == pytest.approx(said, abs=1)
+    assert "NOPE/USDT" not in held.analysed
     columns = ["open", "high", "low", "close", "volume"]
     asked = {"pair": "NOPE/USDT", "timeframe": "1m", "limit": 7, "columns": columns}
     assert asked in bot.asked
