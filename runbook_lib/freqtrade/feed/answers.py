@@ -21,7 +21,7 @@ class Reason(StrEnum):
     FOREIGN = "no producer carries it"
     DEAD = "its producer does not answer"
     SILENT = "its producer lives but has sent no frame"
-    STALE = "its producer lives but stopped delivering candles"
+    STALE = "the producer's frame is stale"
     LATE = "its producer lives but the candle did not come in time"
     SHORT = "the producer's frame does not reach back far enough"
     HOLE = "the producer's frame has a hole"
@@ -30,19 +30,13 @@ class Reason(StrEnum):
     ERROR = "an error in the feed"
 
 
-def take(candles: Candles, window: Window, held_to: int | None = None) -> list[Row] | Reason:
-    """Return the rows that answer ``window``, oldest first, or the reason why this frame cannot.
-
-    ``held_to``: newest candle that the asker holds already. A request without a start may then be answered by fewer
-    rows than it asked for (a young market has no more), so long as they join what is held without a gap.
-    """
+def take(candles: Candles, window: Window) -> list[Row] | Reason:
+    """Return the rows that answer ``window``, oldest first, or the reason why this frame cannot."""
     dates = candles.dates
     if not len(dates) or dates[-1] < window.last:
         return Reason.STALE
     if dates[0] > window.first:
-        joins = window.open_start and held_to is not None and dates[0] <= held_to + window.step
-        if not joins:
-            return Reason.SHORT
+        return Reason.SHORT
     inside = slice(*np.searchsorted(dates, [window.first, window.last + 1]))
     rows_dates, values = dates[inside], candles.values[inside]
     if len(rows_dates) and (np.any(np.diff(rows_dates) != window.step) or rows_dates[-1] != window.last):

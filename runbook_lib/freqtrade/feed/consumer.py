@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .bits import newest
-from .feed import Feed, Key
-from .hook import Asked, fetch_settled, install
-from .host import DataProvider, Exchange, Fetch, Row
 from .answers import Reason
-from .settings import FeedSettings, producers_of, state_file
+from .feed import Feed, Key
+from .hook import Asked, fetch_settled, install, joined, plain
+from .host import DataProvider, Exchange, Fetch, Row
+from .settings import FeedSettings, candle_type_of, producers_of, state_file
 from .state import FeedState
 
 logger = logging.getLogger(__name__)
@@ -44,6 +43,7 @@ class FedFetch:
         asked = Asked(symbol, timeframe, since, limit, params or {}, time.time())
         key = Key(symbol, timeframe, self.candle_type)
         try:
+            asked = joined(asked, self.exchange, self.candle_type)
             answer = await self._from_producers(key, asked)
         except Exception:
             answer = Reason.ERROR
@@ -58,12 +58,9 @@ class FedFetch:
         return rows
 
     async def _from_producers(self, key: Key, asked: Asked) -> list[Row] | Reason:
-        usual = self.exchange.get_option("ohlcv_params", {}) or {}
-        if asked.window is None or asked.params != usual:
-            # marks, funding rates and whatever else is not the candles that producers hold
+        if asked.window is None or not plain(asked, self.exchange):
             return Reason.FOREIGN
-        held = self.exchange.klines((key.pair, key.timeframe, key.candle_type), copy=False)
-        return await self.feed.answer(key, asked.window, newest(held))
+        return await self.feed.answer(key, asked.window)
 
 
 class CandleConsumer:
@@ -111,7 +108,7 @@ class CandleConsumer:
             logger.error("Candle feed: exchange.enable_ws must be false, candles by websocket go round the feed")
         state = FeedState(state_file(self.config))
         feed = Feed(self.dp, producers, settings, state, own_timeframe=self.timeframe)
-        candle_type = str(self.config.get("candle_type_def", "spot"))
+        candle_type = candle_type_of(self.config)
         install(
             exchange._api_async,  # noqa: SLF001 - as above
             lambda original: FedFetch(original, feed, state, settings.settle_seconds, exchange, candle_type),

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from . import bits
+from .answers import Reason, take
 from .host import DataProvider, Row
 from .liveness import Liveness
-from .answers import Reason, take
 from .settings import FeedSettings, ProducerAddress
 from .state import FeedState
 from .times import Window
@@ -50,28 +50,33 @@ class Feed:
     own_timeframe: str
     liveness: Liveness = field(default_factory=Liveness)
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _early: dict[tuple[str, Key], int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Start the time in which producers may still send their first frames."""
-        self._start_until = self.clock() + self.settings.start_seconds
+        self._start_until = self.monotonic() + self.settings.start_seconds
 
-    async def answer(self, key: Key, window: Window, held_to: int | None) -> list[Row] | Reason:
+    async def answer(self, key: Key, window: Window) -> list[Row] | Reason:
         """Return the rows that answer the request, or the reason why the exchange must be asked."""
-        asked_at = self.clock()
+        begun, slept = self.monotonic(), False
+        longest = self.settings.settle_seconds + self.settings.wait_seconds
+        # How long is told by a clock that nobody sets: a wall clock that jumps must not hang the bot
+        patience = min(window.settled_at(longest) - self.clock(), longest)
         while True:
-            looks = [self._look(producer, key, window, held_to) for producer in self._carriers(key)]
+            looks = [self._look(producer, key, window) for producer in self._carriers(key)]
+            waited = self.monotonic() - begun
             for look in looks:
                 if not isinstance(look.answer, Reason):
-                    waited = self.clock() - asked_at
-                    self.state.serve(str(key), window, look.producer.name, waited)
+                    self.state.serve(str(key), window, look.producer.name, waited if slept else 0.0)
                     return look.answer
-            reason = await self._cannot_help(looks, window)
+            reason = await self._cannot_help(looks, window, overdue=waited >= patience)
             if reason is not None:
                 return reason
             unsettled = window.settled_at(self.settings.settle_seconds) - self.clock()
-            await self.sleep(max(self.settings.poll_seconds, unsettled))
+            slept = True
+            await self.sleep(max(self.settings.poll_seconds, min(unsettled, self.settings.settle_seconds)))
 
     def _carriers(self, key: Key) -> list[ProducerAddress]:
         """Return the producers that may have this series, those that say so first."""
@@ -81,7 +86,7 @@ class Feed:
             key=lambda producer: key.pair not in said[producer],
         )
 
-    def _look(self, producer: ProducerAddress, key: Key, window: Window, held_to: int | None) -> Look:
+    def _look(self, producer: ProducerAddress, key: Key, window: Window) -> Look:
         frame, _ = self.frames.get_producer_df(key.pair, key.timeframe, key.candle_type, producer.name)
         newest = bits.newest(frame)
         if newest is None:
@@ -93,7 +98,7 @@ class Feed:
         if newest < window.last:
             return Look(producer, Reason.STALE, newest)
         try:
-            return Look(producer, take(bits.candles(frame), window, held_to), newest)
+            return Look(producer, take(bits.candles(frame), window), newest)
         except bits.NotExact:
             return Look(producer, Reason.NOT_EXACT, newest)
 
@@ -104,26 +109,24 @@ class Feed:
             self._early[producer.name, key] = newest
         return self._early.get((producer.name, key)) == newest
 
-    async def _cannot_help(self, looks: list[Look], window: Window) -> Reason | None:
-        """Return why waiting cannot help, or None if it may."""
+    async def _cannot_help(self, looks: list[Look], window: Window, *, overdue: bool) -> Reason | None:
+        """Return why waiting cannot help, or None if it may. ``overdue``: a known series has had its time."""
         if not looks:
             return Reason.FOREIGN
         hopeful = [look for look in looks if self._may_come(look, window)]
         if not hopeful:
             return next((look.answer for look in looks if isinstance(look.answer, Reason)), Reason.ERROR)
-        now = self.clock()
         first_frame = all(look.newest is None for look in hopeful)
-        deadline = window.settled_at(self.settings.settle_seconds + self.settings.wait_seconds)
-        if now >= (max(deadline, self._start_until) if first_frame else deadline):
-            return Reason.SILENT if first_frame else Reason.LATE
+        if overdue and not first_frame:
+            return Reason.LATE
         if not any([await self.liveness.alive(look.producer) for look in hopeful]):
             return Reason.DEAD
         if first_frame:
-            self.state.wait(f"first frames of {', '.join(sorted(look.producer.name for look in hopeful))}")
+            self.state.wait_for_first_frames()
         return None
 
     def _may_come(self, look: Look, window: Window) -> bool:
         """Whether the producer may still deliver: it had the candle before, or was never heard of and we just began."""
         if look.newest is None:
-            return look.answer is Reason.SILENT and self.clock() < self._start_until
+            return look.answer is Reason.SILENT and self.monotonic() < self._start_until
         return look.answer is Reason.STALE and look.newest == window.forming - 2 * window.step

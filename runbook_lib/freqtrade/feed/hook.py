@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .host import Ccxt, Fetch, Row
 from .answers import without_later
+from .bits import newest
+from .host import Ccxt, Exchange, Fetch, Row
 from .times import Window, timeframe_ms, window
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One call of ``fetch_ohlcv`` at ``now`` (seconds since 1970)."""
+    """One call of ``fetch_ohlcv`` at ``now`` (seconds since 1970) by one who holds candles up to ``held_to`` (ms)."""
 
     symbol: str
     timeframe: str
@@ -23,6 +24,7 @@ class Asked:
     limit: int | None
     params: dict[str, object]
     now: float
+    held_to: int | None = None
 
     @cached_property
     def window(self) -> Window | None:
@@ -30,7 +32,27 @@ class Asked:
         step = timeframe_ms(self.timeframe)
         if step is None or self.limit is None or self.limit < 1:
             return None
-        return window(now=self.now, step=step, since=self.since, limit=self.limit)
+        return window(now=self.now, step=step, since=self.since, limit=self.limit, held_to=self.held_to)
+
+    @property
+    def enough(self) -> int | None:
+        """Return how many candles, the forming one included, answer it."""
+        if self.window is None or self.since is not None:
+            return self.limit
+        return (self.window.forming - self.window.first) // self.window.step + 1
+
+
+def plain(asked: Asked, exchange: Exchange) -> bool:
+    """Whether it asks for a market's own candles, not for marks, funding rates or other prices."""
+    return asked.params == (exchange.get_option("ohlcv_params", {}) or {})
+
+
+def joined(asked: Asked, exchange: Exchange, candle_type: str) -> Asked:
+    """Return the request with what the bot holds of that series already."""
+    if asked.since is not None or not plain(asked, exchange):
+        return asked
+    held = exchange.klines((asked.symbol, asked.timeframe, candle_type), copy=False)
+    return replace(asked, held_to=newest(held))
 
 
 async def fetch_settled(
@@ -42,10 +64,10 @@ async def fetch_settled(
 ) -> list[Row]:
     """Ask the exchange, but not for a candle before the exchange is done revising it."""
     if asked.window is not None:
-        wait = asked.window.settled_at(settle_seconds) - clock()
+        wait = min(asked.window.settled_at(settle_seconds) - clock(), settle_seconds)
         if wait > 0:
             await sleep(wait)
-    rows = await original(asked.symbol, asked.timeframe, asked.since, asked.limit, asked.params)
+    rows = await original(asked.symbol, asked.timeframe, asked.since, asked.enough, asked.params)
     return rows if asked.window is None else without_later(rows, asked.window.forming)
 
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .bits import with_bits
-from .hook import Asked, fetch_settled, install
-from .host import DataProvider, Fetch, Row
-from .settings import FeedSettings
+from .hook import Asked, fetch_settled, install, joined
+from .host import DataProvider, Exchange, Fetch, Row
+from .settings import FeedSettings, candle_type_of
 from .stream import SettledStream
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ class SettledFetch:
     """Stands in the place of a producer's ``fetch_ohlcv``: no just-closed candle before it has settled."""
 
     original: Fetch
+    exchange: Exchange
     settle_seconds: float
+    candle_type: str
 
     async def __call__(
         self,
@@ -37,7 +39,7 @@ class SettledFetch:
     ) -> list[Row]:
         """Answer like ccxt's ``fetch_ohlcv``."""
         asked = Asked(symbol, timeframe, since, limit, params or {}, time.time())
-        return await fetch_settled(self.original, asked, self.settle_seconds)
+        return await fetch_settled(self.original, joined(asked, self.exchange, self.candle_type), self.settle_seconds)
 
 
 class CandleProducer:
@@ -50,7 +52,11 @@ class CandleProducer:
         """See to it that only settled candles are taken. Without that this bot must not produce: an error stops it."""
         settle_seconds = FeedSettings.of(self.config).settle_seconds
         exchange = self.dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
-        install(exchange._api_async, lambda original: SettledFetch(original, settle_seconds))  # noqa: SLF001 - as above
+        candle_type = candle_type_of(self.config)
+        install(
+            exchange._api_async,  # noqa: SLF001 - as above
+            lambda original: SettledFetch(original, exchange, settle_seconds, candle_type),
+        )
         cache = exchange._exchange_ws  # noqa: SLF001 - as above
         if cache:
             cache.get_ohlcv = SettledStream(cache.get_ohlcv, cache, exchange, settle_seconds)

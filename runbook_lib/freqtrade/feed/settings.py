@@ -56,6 +56,11 @@ def producers_of(config: Mapping[str, Any]) -> tuple[ProducerAddress, ...]:
     )
 
 
+def candle_type_of(config: Mapping[str, Any]) -> str:
+    """Return the kind of candles that the bot trades on: spot or futures."""
+    return str(config.get("candle_type_def", "spot"))
+
+
 def state_file(config: Mapping[str, Any]) -> Path:
     """Return where the feed keeps its counters."""
     return Path(config["user_data_dir"]) / "candle_feed_state.json"

@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from .host import Row
 from .answers import Reason
+from .host import Row
 from .times import Window
 
 logger = logging.getLogger(__name__)
@@ -84,9 +84,9 @@ class FeedState:
         self._turn_served = 0
         self.write()
 
-    def wait(self, why: str) -> None:
-        """Note that the bot's first frames are waited for."""
-        self._change("waiting", why, why)
+    def wait_for_first_frames(self) -> None:
+        """Note that the bot has just begun and waits for what producers send at first."""
+        self._change("waiting", "", "first frames of the producers")
 
     def _change(self, state: str, reason: str, words: str) -> None:
         if (state, reason) == (self.state, self.reason):

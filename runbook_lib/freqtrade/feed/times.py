@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+OVERLAP = 5  # candles asked for again although they are held, so that a late correction still arrives
 _MINUTES = {"m": 1, "h": 60, "d": 1440}
 
 
@@ -24,8 +25,7 @@ class Window:
     """The candles that a request asks for, by their opens in milliseconds.
 
     ``first`` to ``last`` are closed (none if ``last`` < ``first``); ``forming`` is the open of the one still forming at
-    the time of the request; ``with_forming`` says that the exchange would append it to its answer. ``open_start`` says
-    that the request named no start: it takes what there is, ``first`` is the oldest that it could hold.
+    the time of the request; ``with_forming`` says that the exchange would append it to its answer.
     """
 
     first: int
@@ -33,7 +33,6 @@ class Window:
     forming: int
     step: int
     with_forming: bool
-    open_start: bool
 
     @property
     def touches_newest(self) -> bool:
@@ -45,12 +44,18 @@ class Window:
         return self.forming / 1000 + settle_seconds if self.touches_newest else 0.0
 
 
-def window(*, now: float, step: int, since: int | None, limit: int) -> Window:
-    """Return what an exchange would answer at ``now`` (seconds) to a request for candles of ``step`` milliseconds."""
+def window(*, now: float, step: int, since: int | None, limit: int, held_to: int | None = None) -> Window:
+    """Return what an exchange would answer at ``now`` (seconds) to a request for candles of ``step`` milliseconds.
+
+    ``held_to``: the newest candle that the asker holds already. freqtrade asks for a thousand candles again and again,
+    to join them to what it holds; without a start named, the last few before ``held_to`` and all after do the same.
+    """
     forming = int(now * 1000) // step * step
     if since is None:
         first = forming - (limit - 1) * step
-        return Window(first, forming - step, forming, step, with_forming=True, open_start=True)
+        if held_to is not None:
+            first = max(first, min(held_to, forming - step) - OVERLAP * step)
+        return Window(first, forming - step, forming, step, with_forming=True)
     first = -(-since // step) * step
     end = first + (limit - 1) * step
-    return Window(first, min(end, forming - step), forming, step, with_forming=end >= forming, open_start=False)
+    return Window(first, min(end, forming - step), forming, step, with_forming=end >= forming)
