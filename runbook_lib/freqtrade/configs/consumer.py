@@ -15,8 +15,8 @@ from runbook_lib.freqtrade.configs.parse import ConfigText, read_config
 from runbook_lib.freqtrade.configs.producer import REQUEST_LOG, feed_times, producer_name
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
+from runbook_lib.freqtrade.strategies import fed_name
 
-SUFFIX = "Fed"
 Settings = list[tuple[tuple[str, ...], Any]]
 
 
@@ -34,7 +34,7 @@ class ConsumerEdit:
     @property
     def fed_strategy(self) -> str:
         """The subclass of the operator's strategy that the edited config names."""
-        return self.strategy + SUFFIX
+        return fed_name(self.strategy)
 
 
 def consumer_config(
@@ -68,7 +68,7 @@ def consumer_config(
 
 def _settings(site: FreqtradeSite, strategy: str, producers: Mapping[str, ProducerAccess], log: str | None) -> Settings:
     settings: Settings = [
-        (("strategy",), strategy + SUFFIX),
+        (("strategy",), fed_name(strategy)),
         # the websocket path would go round the feed
         (("exchange", "enable_ws"), False),
         (
@@ -109,7 +109,7 @@ def _strategy(config: ConfigText, where: str, host: str) -> str:
             remedy="name it there, and take --strategy off the command line, which would win over the config",
             host=host,
         )
-    return name.removesuffix(SUFFIX) if "candle_feed" in config.data else name
+    return name.removesuffix(fed_name("")) if "candle_feed" in config.data else name
 
 
 def _wanted(data: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from runbook_lib.errors import ParamsError
 from runbook_lib.freqtrade.configs.access import ProducerSecrets
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
+from runbook_lib.freqtrade.strategies import PRODUCER_STRATEGY
 
-STRATEGY = "StrategyNone"
+STRATEGY = PRODUCER_STRATEGY
 REQUEST_LOG = "user_data/logs/exchange_requests.log"
 """Where a bot keeps the log of its own calls, relative to its working directory."""
 
@@ -60,7 +61,7 @@ def producer_config(site: FreqtradeSite, host: str, secrets: ProducerSecrets) ->
             "enable_ws": site.freqtrade.enable_ws,
             # history comes through the API too, where it is counted, and not from the bulk-data site
             "only_from_ccxt": True,
-            "ccxt_config": _for_host(site.exchange.ccxt_config, address),
+            "ccxt_config": site.ccxt_config(host),
             "pair_whitelist": list(producer.pairs),
             "pair_blacklist": [],
         },
@@ -94,12 +95,3 @@ def _log_config() -> dict[str, Any]:
     config = request_log_config(REQUEST_LOG)
     config["loggers"]["uvicorn.error"] = {"level": "WARNING"}
     return config
-
-
-def _for_host(value: Any, address: str) -> Any:  # noqa: ANN401 - ccxt's options are any JSON
-    """Put the host's own address in place of ``{address}`` in every string."""
-    if isinstance(value, dict):
-        return {key: _for_host(inner, address) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_for_host(inner, address) for inner in value]
-    return value.replace("{address}", address) if isinstance(value, str) else value

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from written import Written, written
 
 from runbook_lib.errors import ParamsError
@@ -116,6 +116,7 @@ def test_an_older_section_is_replaced_where_it_stands() -> None:
     assert edit(other.text).text == older
 
 
+@settings(deadline=None, max_examples=50)  # the machine may be busy
 @given(written())
 def test_any_layout_survives_and_a_second_edit_changes_nothing(config: Written) -> None:
     text = '{"strategy": "Mine" /* s */, "operator": ' + config.text + ', "last": 0\n}'

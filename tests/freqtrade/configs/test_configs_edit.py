@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from written import KEYS, VALUES, Written, written
 
 from runbook_lib.errors import ParamsError
@@ -13,6 +13,7 @@ from runbook_lib.freqtrade.configs.edit import put, same
 from runbook_lib.freqtrade.configs.parse import read_config
 
 
+@settings(deadline=None, max_examples=50)  # the machine may be busy
 @given(written(), KEYS, VALUES)
 def test_changes_one_setting_and_keeps_every_other_byte(config: Written, key: str, value: Any) -> None:
     text = put(config.text, (key,), value)
@@ -29,6 +30,7 @@ def test_changes_one_setting_and_keeps_every_other_byte(config: Written, key: st
         assert text.endswith(config.text[old.value.end :])
 
 
+@settings(deadline=None, max_examples=50)  # the machine may be busy
 @given(written(), VALUES)
 def test_reaches_into_objects_and_makes_them_where_they_lack(config: Written, value: Any) -> None:
     inner = config.data.get("exchange", {})

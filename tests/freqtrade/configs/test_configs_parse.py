@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from written import Written, written
 
 from runbook_lib.errors import ParamsError
@@ -28,6 +28,7 @@ print(json.dumps([read(text) for text in json.loads(%r)]))
 """
 
 
+@settings(deadline=None, max_examples=50)  # the machine may be busy
 @given(written())
 def test_reads_what_was_written_and_finds_every_comment(config: Written) -> None:
     read = read_config(config.text)
@@ -35,6 +36,7 @@ def test_reads_what_was_written_and_finds_every_comment(config: Written) -> None
     assert list(read.comments) == config.comments
 
 
+@settings(deadline=None, max_examples=50)  # the machine may be busy
 @given(written())
 def test_every_member_stands_where_it_says(config: Written) -> None:
     for member in read_config(config.text).root.members or ():
@@ -64,6 +66,7 @@ def test_every_member_stands_where_it_says(config: Written) -> None:
         ('{"a": "\\ud800"}', 1, "surrogate"),
         ("{}\n{}", 2, "after the end"),
         ("{} /* never\nclosed", 1, "does not end"),
+        ("{} /*/", 1, "does not end"),
         ("[1]", 1, "begins with {"),
         ("\ufeff{}", 1, "byte order mark"),
         ("", 1, "the file ends"),

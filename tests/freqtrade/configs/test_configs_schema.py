@@ -101,7 +101,17 @@ def test_names_what_freqtrade_accepts_but_nobody_should(config: dict[str, object
     assert found[0].startswith(begins)
 
 
-@pytest.mark.parametrize("config", [{}, server(), server(enabled=False, ws_token=""), {"exchange": {"secret": ""}}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        server(),
+        server(enabled=False, ws_token=""),
+        server(enabled=False, ws_token="change_me"),
+        {"telegram": {"enabled": False, "token": "your_telegram_token"}},
+        {"exchange": {"secret": ""}},
+    ],
+)
 def test_says_nothing_where_nothing_is_wrong(config: dict[str, object]) -> None:
     assert harmful(config) == []
 
