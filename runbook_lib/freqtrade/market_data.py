@@ -130,7 +130,7 @@ def _frame(client: httpx.Client, budget: Budget, pair: str, timeframe: str, span
         rows += [row for row in page if row[0] < end]  # whatever the exchange makes of endTime
         if len(page) < PAGE:
             break
-        start = int(page[-1][0]) + 1
+        start = int(page[-1][0]) + timeframe_ms(timeframe)
     dates = np.array([row[0] for row in rows], dtype=np.int64)
     ohlcv = np.array([[float(text) for text in row[1:6]] for row in rows], dtype=np.float64).reshape(-1, 5)
     try:
