@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import paramiko
 
 from runbook_lib.values import CommandResult
 
 _CHUNK = 1 << 20  # bytes
+_STUCK_SECONDS = 0.5
+_LOST = (paramiko.SSHException, OSError, EOFError)  # what paramiko raises when a channel or a connection ends
 
 
 class TimeIsUp(Exception):
@@ -32,32 +35,34 @@ def execute(transport: paramiko.Transport, command: str, stdin: bytes, seconds: 
 
     def expire() -> None:
         expired.set()
-        channel.close()  # wakes everybody who waits for it, paramiko's own waits without a time limit, too
+        with suppress(*_LOST):
+            channel.close()  # wakes everybody who waits for it, paramiko's own waits without a time limit, too
 
     watch = threading.Timer(max(0.0, began + seconds - time.monotonic()), expire)
+    stdout, stderr = bytearray(), bytearray()
+    listener = threading.Thread(target=_drain, args=(channel.recv_stderr, stderr), daemon=True)
+    feeder = threading.Thread(target=_feed, args=(channel, stdin), daemon=True)
     watch.daemon = True
     watch.start()
     try:
         channel.exec_command(command)
-        stdout, stderr = bytearray(), bytearray()
-        helpers = [
-            threading.Thread(target=_drain, args=(channel.recv_stderr, stderr), daemon=True),
-            threading.Thread(target=_feed, args=(channel, stdin), daemon=True),
-        ]
-        for helper in helpers:
-            helper.start()
+        listener.start()
+        feeder.start()
         _drain(channel.recv, stdout)
         status = channel.recv_exit_status()
-        for helper in helpers:
-            helper.join()
-    except (paramiko.SSHException, OSError, EOFError) as error:
-        if expired.is_set():
-            raise TimeIsUp from error
-        raise ConnectionLost(str(error) or "connection closed") from error
+        listener.join()
+    except _LOST as error:
+        if not expired.is_set():
+            raise ConnectionLost(str(error) or "connection closed") from error
     finally:
         watch.cancel()
-        channel.close()
+        with suppress(*_LOST):
+            channel.close()
     if expired.is_set():
+        if feeder.is_alive():
+            feeder.join(_STUCK_SECONDS)
+        if feeder.is_alive():
+            transport.close()  # not even this can be sent: the next command shall have a new connection
         raise TimeIsUp
     if status == -1 and not _alive(transport):
         raise ConnectionLost("connection closed")
@@ -67,7 +72,7 @@ def execute(transport: paramiko.Transport, command: str, stdin: bytes, seconds: 
 def _open(transport: paramiko.Transport, seconds: float) -> paramiko.Channel:
     try:
         return transport.open_session(timeout=seconds)
-    except (paramiko.SSHException, OSError, EOFError) as error:
+    except _LOST as error:
         if transport.is_active() and "Timeout" in str(error):
             transport.close()  # it cannot even open a channel: the next command shall have a new one
             raise TimeIsUp from error
@@ -84,14 +89,14 @@ def _feed(channel: paramiko.Channel, stdin: bytes) -> None:
         if stdin:
             channel.sendall(memoryview(stdin))  # type: ignore[arg-type]  # bytes would be copied for every packet
         channel.shutdown_write()
-    except OSError:
-        pass  # the command ended without reading it all; its status tells whether that is bad
+    except _LOST:
+        pass  # the command ended without reading it all, or the connection did: the status tells
 
 
 def _alive(transport: paramiko.Transport) -> bool:
     """Tell a lost connection from a command that ended by a signal, for which paramiko knows no status either."""
     try:
         transport.open_session(timeout=5).close()
-    except (paramiko.SSHException, OSError, EOFError):
+    except _LOST:
         return False
     return True

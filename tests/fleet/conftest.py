@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from runbook_lib import redaction
 from runbook_lib.fleet import Fleet, Session
 from runbook_lib.params.model import Host, Site, Ssh
 
-_addresses = count(1)
+_addresses = count(os.getpid())
 
 
 class Loop:
@@ -57,6 +58,7 @@ class SshHost:
     connections: set[asyncssh.SSHServerConnection] = field(default_factory=set)
     opened: int = 0
     commands: list[str] = field(default_factory=list)
+    children: dict[int, asyncio.Task[None]] = field(default_factory=dict)
     acceptor: asyncssh.SSHAcceptor | None = None
 
     @property
@@ -71,6 +73,10 @@ class SshHost:
                 connection.get_extra_info("socket").shutdown(2)
 
         self.loop.loop.call_soon_threadsafe(drop)
+
+    def end(self, child: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
 
 
 class _Server(asyncssh.SSHServer):
@@ -109,6 +115,7 @@ async def _execute(host: SshHost, process: asyncssh.SSHServerProcess[bytes]) -> 
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         cwd=host.home, env={"HOME": str(host.home), "USER": "freqai", **host.env}, start_new_session=True,
     )  # fmt: skip
+    host.children[child.pid] = asyncio.current_task()
     feed = asyncio.create_task(_pump(process.stdin.read, child.stdin, close=True))
     out = [_pump(child.stdout.read, process.stdout), _pump(child.stderr.read, process.stderr)]
     talk = asyncio.gather(*out, child.wait())
@@ -116,13 +123,13 @@ async def _execute(host: SshHost, process: asyncssh.SSHServerProcess[bytes]) -> 
     await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
     if gone.done():
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(talk, 1)  # its input has ended: let it tidy up, as under sshd
+            await asyncio.wait_for(talk, 5)  # its input has ended: let it tidy up, as under sshd
     elif child.returncode < 0:
         process.exit_with_signal(signal.Signals(-child.returncode).name[3:])
     else:
         process.exit(child.returncode)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
+    if child.returncode is None:
+        host.end(child.pid)
     feed.cancel()
     gone.cancel()
     await asyncio.gather(feed, gone, talk, child.wait(), return_exceptions=True)
@@ -176,7 +183,7 @@ def start(loop: Loop, operator_key: Path, tmp_path: Path) -> Iterator[Start]:
             loop=loop,
             password=password,
             operator=operator_key.with_suffix(".pub").read_bytes() if key_login else None,
-            env={"PATH": os.environ["PATH"], **(env or {})},
+            env={"PATH": f"{sys.base_exec_prefix}/bin:{os.environ['PATH']}", **(env or {})},
         )
 
         async def listen() -> asyncssh.SSHAcceptor:
@@ -201,6 +208,10 @@ def start(loop: Loop, operator_key: Path, tmp_path: Path) -> Iterator[Start]:
         for connection in list(host.connections):
             connection.abort()
         await host.acceptor.wait_closed()
+        for child, task in host.children.items():
+            if not task.done():
+                host.end(child)
+        await asyncio.gather(*host.children.values(), return_exceptions=True)
 
     for host in started:
         loop.run(stop(host))

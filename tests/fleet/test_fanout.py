@@ -46,9 +46,9 @@ def test_a_bug_on_one_host_is_folded_not_lost() -> None:
     register("correct-horse")
 
     def task(session: Any) -> str:
-        return (
-            {"c": "yes"}[session.name + "correct-horse"[:0]] if session.name != "b" else open("/correct-horse").read()
-        )  # noqa: PTH123, SIM115 - it never opens
+        if session.name == "b":
+            raise ValueError("a correct-horse")
+        return {"c": "yes"}[session.name]
 
     results = _all(task)
     error = results["a"].error

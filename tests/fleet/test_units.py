@@ -80,7 +80,7 @@ def test_what_systemd_shows_is_read() -> None:
     assert (none.exists, none.running, none.active_since) == (False, False, None)
 
 
-@pytest.mark.parametrize("shown", ["", SHOWN.split("\n\n")[0], "Failed to connect to bus\n\n\n\nwhat"])
+@pytest.mark.parametrize("shown", ["", SHOWN.split("\n\n", maxsplit=1)[0], "Failed to connect to bus\n\n\n\nwhat"])
 def test_an_answer_that_does_not_fit_is_refused(shown: str) -> None:
     with pytest.raises(CommandFailed, match="73: systemctl told of"):
         list(parse(shown, ["a", "b"], "73"))
@@ -124,7 +124,7 @@ def test_a_verb_that_fails_says_what_systemd_said(systemd: SshHost, session: Ses
 
 @pytest.mark.hosts
 def test_system_units_are_changed_through_sudo_and_looked_at_without(systemd: SshHost, session: Session) -> None:
-    (systemd.home / "systemctl.out").write_text(SHOWN.split("\n\n")[0])
+    (systemd.home / "systemctl.out").write_text(SHOWN.split("\n\n", maxsplit=1)[0])
     (systemd.home / "bin" / "id").write_text("#!/bin/sh\necho 1000\n")
     (systemd.home / "bin" / "id").chmod(0o755)
     (systemd.home / "bin" / "sudo").write_text('#!/bin/sh\n[ "$*" = "-k -n true" ] || { shift 2; exec "$@"; }\n')
