@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,7 +13,7 @@ import pytest
 
 from runbook_lib.lab.hosts import EmbeddedHost, HostSettings
 from runbook_lib.lab.hosts.keys import write_keys
-from runbook_lib.lab.hosts.processes import marked
+from runbook_lib.lab.hosts.processes import marked, send
 from runbook_lib.lab.hosts.settings import MARK
 
 Connect = Callable[..., AbstractAsyncContextManager[asyncssh.SSHClientConnection]]
@@ -26,10 +26,12 @@ def free_port(address: str) -> int:
 
 
 @pytest.fixture
-def make_settings(tmp_path: Path) -> Callable[..., HostSettings]:
+def make_settings(tmp_path: Path) -> Iterator[Callable[..., HostSettings]]:
+    made = []
+
     def make(name: str, address: str, **more: Any) -> HostSettings:
         base = tmp_path / name
-        return HostSettings(
+        host = HostSettings(
             name=name,
             address=address,
             port=free_port(address),
@@ -39,20 +41,21 @@ def make_settings(tmp_path: Path) -> Callable[..., HostSettings]:
             authorized_keys=base / "authorized_keys",
             **more,
         )
+        made.append(host)
+        return host
 
-    return make
+    yield make
+    left = [pid for host in made for pid in marked(MARK, str(host.root))]
+    send(left, signal.SIGKILL)
+    assert not left, "processes left behind"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, make_settings: Callable[..., HostSettings]) -> Iterator[HostSettings]:
+def settings(tmp_path: Path, make_settings: Callable[..., HostSettings]) -> HostSettings:
     host = make_settings("h73", "127.0.8.73", password="correct horse")
     write_keys([host], operator_key=tmp_path / "operator", known_hosts=tmp_path / "known_hosts")
     host.furnish()
-    yield host
-    left = marked(MARK, str(host.root))
-    for pid in left:
-        os.kill(pid, 9)
-    assert not left, "processes left behind"
+    return host
 
 
 @pytest.fixture
