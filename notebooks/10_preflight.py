@@ -3,12 +3,13 @@
 #
 # **What.** Looks at every host, every config and every connection that the migration needs, and changes nothing.
 #
-# **Why.** Everything that would stop the migration half-way is cheaper to find now, while four feeders still run as they
-# always have.
+# **Why.** Everything that would stop the migration half-way is cheaper to find now, while four feeders still run as
+# they always have.
 #
 # **How long.** Under a minute.
 #
-# **What can go wrong.** Nothing on the hosts: this notebook reads. If a check fails, its line says where, what and what to do.
+# **What can go wrong.** Nothing on the hosts: this notebook reads. If a check fails, its line says where, what and
+# what to do.
 
 # %% tags=["parameters"]
 site = "params/lab.yaml"
@@ -38,8 +39,8 @@ hosts
 # %% [markdown]
 # ## What must be true before anything is changed
 #
-# freqtrade fit for this runbook, clocks that agree, room on the disk, ports free and reachable from every consumer, configs
-# without unknown keys or placeholder secrets, every pair with exactly one producer.
+# freqtrade fit for this runbook, clocks that agree, room on the disk, ports free and reachable from every consumer,
+# configs without unknown keys or placeholder secrets, every pair with exactly one producer.
 
 # %%
 gate = preflight.gate(phase, hosts)

@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 20 · Baseline
 #
-# **What.** Measures the fleet as it is: candle requests, request weight, streams, rejections, and every candle that every
-# feeder holds, held against the exchange's own.
+# **What.** Measures the fleet as it is: candle requests, request weight, streams, rejections, and every candle that
+# every feeder holds, held against the exchange's own.
 #
-# **Why.** The plan promises 75 % fewer calls and identical data. A promise about *after* needs a *before* that was measured
-# the same way, by the same code.
+# **Why.** The plan promises 75 % fewer calls and identical data. A promise about *after* needs a *before* that was
+# measured the same way, by the same code.
 #
 # **How long.** Until the next candle opens, and then as many candles as the site asks for (`gates.candles`).
 #
-# **What can go wrong.** Nothing on the hosts: this notebook reads. It costs the exchange two requests per pair from this
-# machine, and one `ping` per host and sample; both are shown.
+# **What can go wrong.** Nothing on the hosts: this notebook reads. It costs the exchange two requests per pair from
+# this machine, and one `ping` per host and sample; both are shown.
 
 # %% tags=["parameters"]
 site = "params/lab.yaml"
@@ -39,7 +39,8 @@ ready
 # %% [markdown]
 # ## Measure
 #
-# The cell waits for whole candles, so that every request belongs to the candle that caused it. It says what it waits for.
+# The cell waits for whole candles, so that every request belongs to the candle that caused it. It says what it waits
+# for.
 
 # %%
 before = baseline.measure(phase)
@@ -56,7 +57,8 @@ before.requests_chart
 # %% [markdown]
 # ## Candles
 #
-# A cell is one value of one candle of one pair on one host. White means: the same 64 bits as the exchange's settled value.
+# A cell is one value of one candle of one pair on one host. White means: the same 64 bits as the exchange's settled
+# value.
 
 # %%
 before.candles_chart
@@ -82,5 +84,5 @@ phase.require(gate)
 # %% [markdown]
 # ## If it stopped here
 #
-# Nothing was changed. Too little data: run it again. Meters that disagree: find out which bots call the exchange that this
-# site file does not know of.
+# Nothing was changed. Too little data: run it again. Meters that disagree: find out which bots call the exchange that
+# this site file does not know of.

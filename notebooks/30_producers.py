@@ -1,16 +1,16 @@
 # %% [markdown]
 # # 30 · Producers
 #
-# **What.** Makes the two producer hosts download their half of the pairs and serve them to the consumers: strategy, feed,
-# config, service; then starts them.
+# **What.** Makes the two producer hosts download their half of the pairs and serve them to the consumers: strategy,
+# feed, config, service; then starts them.
 #
-# **Why.** Consumers can only stop downloading when somebody serves them every pair. Producers first: a consumer that starts
-# before its producers asks the exchange after all.
+# **Why.** Consumers can only stop downloading when somebody serves them every pair. Producers first: a consumer that
+# starts before its producers asks the exchange after all.
 #
 # **How long.** A minute.
 #
-# **What can go wrong.** A producer that does not start changes nothing for the feeders: they go on downloading. For as long
-# as feeders and producers both run, the exchange sees both.
+# **What can go wrong.** A producer that does not start changes nothing for the feeders: they go on downloading. For as
+# long as feeders and producers both run, the exchange sees both.
 
 # %% tags=["parameters"]
 site = "params/lab.yaml"
@@ -29,8 +29,8 @@ phase
 # %% [markdown]
 # ## What will be done
 #
-# Every file as a diff, every service and what happens to it. Tokens are generated, once, and shown masked. This cell changes
-# nothing.
+# Every file as a diff, every service and what happens to it. Tokens are generated, once, and shown masked. This cell
+# changes nothing.
 
 # %%
 plan = producers.plan(phase)
@@ -57,8 +57,8 @@ producers.apply(phase, plan)
 # %% [markdown]
 # ## What must be true after
 #
-# The bot itself says that it runs (its exit status says nothing), it holds candles of all its pairs, and its port answers
-# the consumers.
+# The bot itself says that it runs (its exit status says nothing), it holds candles of all its pairs, and its port
+# answers the consumers.
 
 # %%
 gate = producers.gate(phase)
@@ -70,5 +70,5 @@ phase.require(gate)
 # %% [markdown]
 # ## If it stopped here
 #
-# The feeders run as before. `systemctl status` and `journalctl` of the producer's unit say why it does not serve; running
-# this notebook again plans only what is still missing.
+# The feeders run as before. `systemctl status` and `journalctl` of the producer's unit say why it does not serve;
+# running this notebook again plans only what is still missing.

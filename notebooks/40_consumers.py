@@ -1,15 +1,15 @@
 # %% [markdown]
 # # 40 · Consumers
 #
-# **What.** Turns the feeders into consumers, one at a time: the existing config is edited, a subclass of the operator's own
-# strategy is put beside it, the service is restarted.
+# **What.** Turns the feeders into consumers, one at a time: the existing config is edited, a subclass of the
+# operator's own strategy is put beside it, the service is restarted.
 #
 # **Why.** From here on the consumers ask the producers for candles, and the exchange only when no producer can answer.
 #
 # **How long.** About half a minute a consumer.
 #
-# **What can go wrong.** A consumer that does not come up, or still asks the exchange, stops the roll-out: the feeders not yet
-# reached stay as they are.
+# **What can go wrong.** A consumer that does not come up, or still asks the exchange, stops the roll-out: the feeders
+# not yet reached stay as they are.
 
 # %% tags=["parameters"]
 site = "params/lab.yaml"
@@ -28,7 +28,8 @@ phase
 # %% [markdown]
 # ## What will be done
 #
-# The operator's config keeps its comments and its order; the diff shows each line that changes. This cell changes nothing.
+# The operator's config keeps its comments and its order; the diff shows each line that changes. This cell changes
+# nothing.
 
 # %%
 plan = consumers.plan(phase)
@@ -47,8 +48,8 @@ fit
 # %% [markdown]
 # ## Apply, one at a time
 #
-# The first consumer is the canary. Each must run, hold every pair and have asked the exchange for no candle before the next
-# one is touched.
+# The first consumer is the canary. Each must run, hold every pair and have asked the exchange for no candle before the
+# next one is touched.
 
 # %%
 rollout = consumers.apply(phase, plan)
@@ -67,5 +68,5 @@ phase.require(gate)
 # %% [markdown]
 # ## If it stopped here
 #
-# The table above says which consumers were changed. Each original config is kept on its host; the journal names the place.
-# A consumer without producers downloads for itself, as it did before.
+# The table above says which consumers were changed. Each original config is kept on its host; the journal names the
+# place. A consumer without producers downloads for itself, as it did before.

@@ -1,4 +1,7 @@
-"""What a notebook may import, and nothing else. Loaded when first asked for: a command that draws nothing waits for no chart."""
+"""What a notebook may import, and nothing else.
+
+Each name is loaded when it is first asked for: a command that draws nothing waits for no chart.
+"""
 
 from __future__ import annotations
 

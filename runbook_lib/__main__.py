@@ -1,4 +1,4 @@
-"""The command line `runbook`: one verb per module under commands/, one place where errors become a line and a status."""
+"""The command line `runbook`: a verb per module under commands/, one place where errors become a line and a status."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Resource x observed state -> plan -> apply -> verify, each step journalled before it is done and with its original kept."""
+"""Resource x observed state -> plan -> apply -> verify; each step is journalled before it is done, originals kept."""

@@ -26,7 +26,7 @@ START = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line. ``at``: unix seconds; ``what``: intent, done, failed, approved ...; ``detail``: JSON-able, no secrets."""
+    """One line. ``at``: unix seconds; ``what``: intent, done, gate ...; ``detail``: JSON-able, without secrets."""
 
     number: int
     at: float

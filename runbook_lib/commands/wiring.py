@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from ruamel.yaml import YAML
 
 from runbook_lib.errors import LabError, ParamsError
-from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.configs.producer import REQUEST_LOG
+from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
 from runbook_lib.lab import FeederSettings, LabSettings
 from runbook_lib.params import Lab, load

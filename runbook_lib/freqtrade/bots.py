@@ -79,7 +79,7 @@ def in_directory(site: FreqtradeSite, path: str) -> str:
 
 
 def await_ready(fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], reporter: Reporter) -> list[Check]:
-    """Wait until every bot runs and holds a fresh candle of each pair, at most ``gates.start_seconds``; say how it ended."""
+    """Wait until each bot runs and holds fresh candles, ``gates.start_seconds`` at most; say how it ended."""
     seconds = site.gates.start_seconds
     answers: dict[str, Standing | RunbookError] = {}
 

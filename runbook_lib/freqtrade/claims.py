@@ -57,8 +57,7 @@ def judged(  # noqa: PLR0913 - all that was measured
         "C1": (_fall(site, before, after), "requests before and after in 60_validate", effect),
         "C2": (_weight(after), "weight before and after in 60_validate", weight),
         "C3": (
-            f"{number(after.mismatching)} of {number(after.cells)} cells differ, {number(after.missing)} candles missing "
-            f"(before: {number(before.mismatching)} of {number(before.cells)})",
+            _data(before, after),
             "candles heatmap in 60_validate",
             data,
         ),
@@ -93,6 +92,13 @@ def _weight(after: Reading) -> str:
     return (
         f"busiest host {number(after.weight_worst)} of {number(after.weight_limit)} in its busiest minute, "
         f"{number(after.rejected_total)} requests refused"
+    )
+
+
+def _data(before: Reading, after: Reading) -> str:
+    return (
+        f"{number(after.mismatching)} of {number(after.cells)} cells differ, "
+        f"{number(after.missing)} candles missing (before: {number(before.mismatching)} of {number(before.cells)})"
     )
 
 

@@ -1,6 +1,6 @@
 """Measures the fleet over some whole candles; the same code before and after, so that the two can be compared.
 
-A window begins when a candle opens and ends when another does: every request in it belongs to a candle that closed in it.
+A window begins when a candle opens and ends when another does: each request belongs to a candle that closed in it.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _latencies(fleet: Fleet, site: FreqtradeSite, report: Reporter) -> dict[str,
 def _read_candles(
     fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], report: Reporter
 ) -> tuple[dict[str, CandleSet], MarketData, dict[str, int]]:
-    """Read what every bot holds and, right after, what the exchange has settled. Times: unix ms by the hosts' clocks."""
+    """Read what every bot holds and, right after, what the exchange has settled. Times: unix ms, hosts' clocks."""
     with Waiting(f"the candles that {len(bots)} bots hold", report):
         read = fleet.on_all(
             lambda session: (

@@ -8,8 +8,8 @@ from runbook_lib.params import Model
 class Reading(Model):
     """The fleet over some whole candles.
 
-    ``since``, ``until``: unix seconds. ``meter``: who counted. By host: ``candle_requests`` and ``streams`` (counts over
-    the whole time, streams at its end), ``weight_peak`` (request weight in the busiest minute, as the exchange reported
+    ``since``, ``until``: unix seconds. ``meter``: who counted. By host: ``candle_requests`` (over the whole time),
+    ``streams`` (open at its end), ``weight_peak`` (request weight in the busiest minute, as the exchange reported
     it to that host), ``rejected`` (403, 418, 429), ``newest_age`` (seconds since the close of the newest candle of its
     worst pair, when it was read), ``delays`` (seconds from a candle's close until the bot had analysed it, one per
     pair). ``other_calls``: by endpoint. ``latency_ms``: round trips, by "consumer → producer". ``cells`` were compared

@@ -1,4 +1,4 @@
-"""The kinds of check. Each takes what was observed, or None where nothing could be: that is Inconclusive, never passed."""
+"""The kinds of check. Each takes what was observed, or None where nothing was: that is Inconclusive, never passed."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def number(value: float | None, unit: str = "") -> str:
     return f"{text} {unit}".rstrip()
 
 
-def equal(
+def equal(  # noqa: PLR0913 - the words of one check
     name: str, observed: float | None, wanted: float, *, unit: str = "", host: str | None = None, remedy: str = ""
 ) -> Check:
-    """Observed is exactly what was wanted: for counts."""
+    """Hold a count against the one number that is right."""
     passed = None if observed is None else observed == wanted
     return Check(name, _verdict(passed), number(wanted, unit), number(observed, unit), host, remedy)
 
 
-def at_most(
+def at_most(  # noqa: PLR0913 - the words of one check
     name: str, observed: float | None, limit: float, *, unit: str = "", host: str | None = None, remedy: str = ""
 ) -> Check:
-    """Observed does not go over a limit."""
+    """Hold a number against a limit that it must not pass."""
     passed = None if observed is None else observed <= limit
     return Check(name, _verdict(passed), f"≤ {number(limit, unit)}", number(observed, unit), host, remedy)
 
@@ -48,7 +48,7 @@ def at_least(  # noqa: PLR0913 - the words of one check
     remedy: str = "",
     too_little_is_inconclusive: bool = False,
 ) -> Check:
-    """Observed reaches a limit. For amounts of data, less than that is not a failure: it is too little to judge."""
+    """Hold a number against one that it must reach. Of data, less is no failure if so said: too little to judge."""
     passed = None if observed is None else observed >= limit
     if passed is False and too_little_is_inconclusive:
         passed = None
@@ -58,7 +58,7 @@ def at_least(  # noqa: PLR0913 - the words of one check
 def fell_by(  # noqa: PLR0913 - the words of one check
     name: str, before: float | None, after: float | None, share: float, *, unit: str = "", remedy: str = ""
 ) -> Check:
-    """After is smaller than before by at least ``share`` (0.75 = 75 %). Nothing before: nothing to judge."""
+    """Ask for a fall by at least ``share`` (0.75 = 75 %). Nothing before: nothing to judge."""
     wanted = f"−{share:.0%}"
     if before is None or after is None or before <= 0:
         return Check(name, Verdict.INCONCLUSIVE, wanted, f"{number(before)} → {number(after, unit)}", None, remedy)
@@ -70,10 +70,10 @@ def fell_by(  # noqa: PLR0913 - the words of one check
 def holds(  # noqa: PLR0913 - the words of one check
     name: str, passed: bool | None, *, expected: str, observed: str, host: str | None = None, remedy: str = ""
 ) -> Check:
-    """A statement that is true, false, or could not be looked at (None)."""
+    """Ask for a statement to be true; None where it could not be looked at."""
     return Check(name, _verdict(passed), expected, observed, host, remedy)
 
 
 def reported(name: str, error: RunbookError, *, expected: str) -> Check:
-    """A check that could not be made because the host answered with an error: failed, with the error's own words."""
+    """Fail a check that could not be made because the host answered with an error, in the error's own words."""
     return Check(name, Verdict.FAILED, expected, error.what, error.host, error.remedy)

@@ -22,8 +22,10 @@ class FeederSettings(Model):
 
 
 class LabSettings(Model):
-    """The whole lab. Addresses are loopback addresses; ``operator``: where the exchange counts the
-    operator's own calls; ``freqtrade`` is the environment that the bots run in.
+    """The whole lab.
+
+    Addresses are loopback addresses; ``operator``: where the exchange counts the operator's own calls; ``freqtrade``:
+    the environment that the bots run in.
     """
 
     site: str

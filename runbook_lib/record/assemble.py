@@ -20,8 +20,10 @@ from runbook_lib.values import Claim, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a run ended, as whoever ran it knows. Times: unix seconds. ``stopped_by``: verdict of what stopped it, if any;
-    ``why``: in one line; ``not_run``: notebooks of the runbook that were not reached.
+    """How a run ended, as whoever ran it knows. Times: unix seconds.
+
+    ``stopped_by``: verdict of what stopped it, if anything did; ``why``: in one line; ``not_run``: notebooks of the
+    runbook that were not reached.
     """
 
     title: str

@@ -61,7 +61,7 @@ class Figure:
         if not self.before:
             return ""
         percent = (self.after - self.before) / self.before * 100
-        return f"{'+' if percent > 0 else '−'}{cells.rounded(float(f'{abs(percent):.3g}'))}\u202f%"  # noqa: RUF001 - a minus
+        return f"{'+' if percent > 0 else '−'}{cells.rounded(float(f'{abs(percent):.3g}'))}\u202f%"
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def run(
 
 
 def lay_out(notebooks: Sequence[Path], output: Path, parameters: Mapping[str, Any]) -> list[Path]:
-    """Put each notebook into ``output`` with its parameters, not run; leave alone what is there. Return what was put."""
+    """Put each notebook into ``output`` with its parameters, not run; what is there stays. Return what was put."""
     laid = []
     for notebook in notebooks:
         _refuse_unknown(notebook, parameters)
@@ -80,7 +80,7 @@ def lay_out(notebooks: Sequence[Path], output: Path, parameters: Mapping[str, An
 
 
 def _refuse_unknown(notebook: Path, parameters: Mapping[str, Any]) -> None:
-    """papermill would only warn, and the operator's flag would do nothing."""
+    """Papermill would only warn, and the operator's flag would do nothing."""
     known = papermill.inspect_notebook(str(notebook))
     unknown = sorted(set(parameters) - set(known))
     if unknown:

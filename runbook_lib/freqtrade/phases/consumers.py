@@ -27,7 +27,7 @@ ENOUGH_HISTORY = 900  # candles; freqtrade itself starts with one page of 1000, 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How one consumer came up. ``seconds``: from restart until it held fresh candles; ``candles``: of its worst pair."""
+    """How one consumer came up. ``seconds``: until it held fresh candles; ``candles``: how many, of its worst pair."""
 
     host: str
     result: str
@@ -131,7 +131,7 @@ def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
 
 
 def _units(phase: Phase[FreqtradeSite]) -> list[Check]:
-    """A strategy on the bot's command line would win over the one in its config."""
+    """Look at the units: a strategy on the bot's command line would win over the one in its config."""
     site, who = phase.site, bots.feeders(phase.site)
     flag = "--user " if site.units == "user" else ""
     texts = phase.fleet.on_all(

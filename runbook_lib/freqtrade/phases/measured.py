@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runbook_lib.freqtrade import bots, measure
-from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.meters import agreement
+from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.gates import at_least, equal, holds
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check
@@ -90,7 +90,7 @@ def take(phase: Phase[FreqtradeSite], when: str, who: dict[str, bots.Bot]) -> Sh
 
 
 def soundness(site: FreqtradeSite, found: measure.Measured) -> list[Check]:
-    """Checks that a measurement may be relied on: enough data, and meters that agree."""
+    """Check that a measurement may be relied on: enough data, and meters that agree."""
     checks = [
         at_least(
             "cells compared",

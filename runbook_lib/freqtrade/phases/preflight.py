@@ -171,7 +171,7 @@ def _host(site: FreqtradeSite, host: str, survey: Survey) -> list[Check]:
 
 
 def _port(site: FreqtradeSite, host: str, facts: probes.HostFacts) -> list[Check]:
-    """A port that is taken is fine if it is our own producer, from a run before."""
+    """Check that the port which the producer is to listen on is free."""
     ours = site.producers[host].port
     return [
         holds(

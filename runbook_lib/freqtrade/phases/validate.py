@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from runbook_lib.freqtrade import bots, claims as plan_claims, figures
+from runbook_lib.freqtrade import bots, figures
+from runbook_lib.freqtrade import claims as plan_claims
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import measured
 from runbook_lib.freqtrade.phases.measured import Shown
