@@ -98,6 +98,8 @@ class CandleConsumer:
         return found
 
     def _start_feed(self) -> None:
+        if self.config.get("runmode", "live") not in {"live", "dry_run"}:
+            return  # a backtest or the like reads its candles from files
         settings = FeedSettings.of(self.config)
         producers = producers_of(self.config)
         if not producers:

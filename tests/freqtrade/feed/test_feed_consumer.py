@@ -168,6 +168,15 @@ async def test_a_feed_that_cannot_start_leaves_the_bot_as_it_was(
     assert words in caplog.text
 
 
+@pytest.mark.parametrize(("runmode", "fed"), [("live", True), ("dry_run", True), ("backtest", False), ("plot", False)])
+def test_only_a_trading_bot_is_fed(tmp_path: Path, runmode: str, fed: bool) -> None:
+    bot = Bot(tmp_path, runmode=runmode)
+    before = bot.ccxt.fetch_ohlcv
+    bot.strategy.bot_start()
+    assert (bot.ccxt.fetch_ohlcv != before) == fed
+    assert bot.strategy.hooks == ["bot_start"]
+
+
 def test_the_operators_own_hooks_run(tmp_path: Path) -> None:
     bot = Bot(tmp_path)
     bot.strategy.bot_start()

@@ -1,0 +1,113 @@
+"""What the feed takes for granted of freqtrade, held against the real one."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runbook_lib.freqtrade.strategies import consumer_module, feed_files, producer_module
+
+pytestmark = pytest.mark.bots
+
+OPERATORS = """
+from freqtrade.strategy import IStrategy, IntParameter
+
+class Mine(IStrategy):
+    timeframe = "5m"
+    stoploss = -0.1
+    buy_x = IntParameter(1, 100, default=5, space="buy")
+    def populate_indicators(self, dataframe, metadata):
+        return dataframe
+    populate_entry_trend = populate_exit_trend = populate_indicators
+"""
+
+LOAD = """
+import json, sys
+from pathlib import Path
+from freqtrade.resolvers import StrategyResolver
+found = {}
+for name in ("StrategyNone", "MineFed"):
+    config = {"strategy": name, "user_data_dir": Path("."), "timeframe": "5m", "recursive_strategy_search": True,
+              "stake_currency": "USDT", "dry_run": True}
+    strategy = StrategyResolver.load_strategy(config)
+    strategy.ft_load_hyper_params()
+    found[name] = [base.__name__ for base in type(strategy).__mro__[:4]]
+found["buy_x"] = strategy.buy_x.value
+print(json.dumps(found))
+"""
+
+WIRE = """
+import struct, sys
+sys.path.insert(0, "strategies")
+import numpy as np, orjson, pandas as pd, rapidjson
+from candle_feed.bits import VALUES, candles, with_bits
+from freqtrade.misc import append_candles_to_dataframe, remove_entry_exit_signals
+from freqtrade.rpc.api_server.ws.serializer import _json_default, _json_object_hook
+
+def wire(frame):
+    text = str(orjson.dumps({"df": frame.copy()}, default=_json_default), "utf-8")
+    return remove_entry_exit_signals(rapidjson.loads(text, object_hook=_json_object_hook)["df"])
+
+rng, edge = np.random.default_rng(1), [-2**63, -1, 0, 1, 2**63 - 1, 0x7FF0000000000000, -0x10000000000000]
+wrong = lost = 0
+for trial in range(40):
+    bits = rng.integers(-2**63, 2**63 - 1, size=(50, 5), dtype=np.int64, endpoint=True)
+    bits[0, :], bits[-1, :] = edge[:5], edge[2:]
+    if trial % 2:
+        bits = np.round(rng.lognormal(-8, 6, (50, 5)), int(rng.integers(2, 9))).view(np.int64)
+    frame = pd.DataFrame(bits.view(np.float64), columns=list(VALUES))
+    frame.insert(0, "date", pd.date_range("2026-01-01", periods=50, freq="5min", tz="UTC"))
+    sent = with_bits(frame)
+    received = wire(sent.iloc[:45])
+    for row in range(45, 50):
+        received = append_candles_to_dataframe(received, wire(sent.iloc[[row]]))
+    wrong += int((candles(received).values.view(np.int64) != bits).sum())
+    lost += int((received["close"].to_numpy(np.float64).view(np.int64) != bits[:, 3]).sum())
+print(wrong, lost > 0)
+"""
+
+
+@pytest.fixture
+def python() -> Path:
+    root = Path(__file__).parents[3]
+    found = Path(os.environ.get("RUNBOOK_FREQTRADE_PYTHON", root / ".venv/freqtrade/bin/python"))
+    if not found.exists():
+        pytest.skip("no freqtrade environment: set RUNBOOK_FREQTRADE_PYTHON or run make test")
+    return found
+
+
+@pytest.fixture
+def user_data(tmp_path: Path) -> Path:
+    files = feed_files() | {
+        "StrategyNone.py": producer_module(),
+        "MineFed.py": consumer_module("Mine", "mine"),
+        "mine.py": OPERATORS,
+        "mine.json": json.dumps({"strategy_name": "Mine", "params": {"buy": {"buy_x": 42}}}),
+    }
+    for name, text in files.items():
+        path = tmp_path / "strategies" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def run(python: Path, script: str, where: Path) -> str:
+    done = subprocess.run(
+        [python, "-"], input=script, cwd=where, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_its_resolver_finds_both_strategies_and_the_operators_parameters(python: Path, user_data: Path) -> None:
+    found: dict[str, Any] = json.loads(run(python, LOAD, user_data))
+    assert found["StrategyNone"] == ["StrategyNone", "CandleProducer", "IStrategy", "ABC"]
+    assert found["MineFed"][:3] == ["MineFed", "CandleConsumer", "Mine"]
+    assert found["buy_x"] == 42
+
+
+def test_its_wire_loses_bits_of_the_candles_but_none_of_ours(python: Path, user_data: Path) -> None:
+    assert run(python, WIRE, user_data).split() == ["0", "True"]
