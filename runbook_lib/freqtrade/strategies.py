@@ -28,8 +28,12 @@ class StrategyNone(CandleProducer, IStrategy):
 
 _CONSUMER = '''"""{strategy} with its candles from the fleet's producers. Written by the migration runbook."""
 
+import sys
+
 from candle_feed import CandleConsumer
-from {module} import {strategy}
+
+sys.modules.pop("{module}", None)  # on /reload_config freqtrade reads strategies anew; so is the operator's here
+from {module} import {strategy}  # noqa: E402
 
 
 class {fed}(CandleConsumer, {strategy}):

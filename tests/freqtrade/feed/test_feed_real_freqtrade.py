@@ -28,14 +28,21 @@ LOAD = """
 import json, sys
 from pathlib import Path
 from freqtrade.resolvers import StrategyResolver
-found = {}
-for name in ("StrategyNone", "MineFed"):
+
+def load(name):
     config = {"strategy": name, "user_data_dir": Path("."), "timeframe": "5m", "recursive_strategy_search": True,
               "stake_currency": "USDT", "dry_run": True}
-    strategy = StrategyResolver.load_strategy(config)
+    return StrategyResolver.load_strategy(config)
+
+found = {}
+for name in ("StrategyNone", "MineFed"):
+    strategy = load(name)
     strategy.ft_load_hyper_params()
     found[name] = [base.__name__ for base in type(strategy).__mro__[:4]]
 found["buy_x"] = strategy.buy_x.value
+mine = Path("strategies/mine.py")
+mine.write_text(mine.read_text().replace("stoploss = -0.1", "stoploss = -0.25"))  # and then /reload_config
+found["stoploss"] = load("MineFed").stoploss
 print(json.dumps(found))
 """
 
@@ -102,11 +109,12 @@ def run(python: Path, script: str, where: Path) -> str:
     return done.stdout
 
 
-def test_its_resolver_finds_both_strategies_and_the_operators_parameters(python: Path, user_data: Path) -> None:
+def test_its_resolver_finds_both_strategies_and_what_is_the_operators(python: Path, user_data: Path) -> None:
     found: dict[str, Any] = json.loads(run(python, LOAD, user_data))
     assert found["StrategyNone"] == ["StrategyNone", "CandleProducer", "IStrategy", "ABC"]
     assert found["MineFed"][:3] == ["MineFed", "CandleConsumer", "Mine"]
     assert found["buy_x"] == 42
+    assert found["stoploss"] == -0.25
 
 
 def test_its_wire_loses_bits_of_the_candles_but_none_of_ours(python: Path, user_data: Path) -> None:
