@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import paramiko
 
 _CHUNK = 1 << 16  # bytes
 _OPEN_SECONDS = 10
+_LOST = (paramiko.SSHException, OSError, EOFError)
 
 
 @contextmanager
@@ -28,7 +28,7 @@ def forwarded(transport: paramiko.Transport, host: str, port: int) -> Iterator[i
                 channel = transport.open_channel(
                     "direct-tcpip", (host, port), self.client_address, timeout=_OPEN_SECONDS
                 )
-            except (paramiko.SSHException, OSError, EOFError):
+            except _LOST:
                 return
             with channel:
                 _carry(self.request, channel)
@@ -49,16 +49,15 @@ def forwarded(transport: paramiko.Transport, host: str, port: int) -> Iterator[i
 
 def _carry(near: socket.socket, far: paramiko.Channel) -> None:
     """Copy both ways until both sides have said all they had to say."""
-    open_ends: dict[socket.socket | paramiko.Channel, socket.socket | paramiko.Channel] = {near: far, far: near}
-    while open_ends:
-        for end in select.select(list(open_ends), [], [])[0]:
-            data = end.recv(_CHUNK)
-            other = open_ends[end]
-            if data:
-                other.sendall(data)
-                continue
-            del open_ends[end]
-            if isinstance(other, socket.socket):
-                other.shutdown(socket.SHUT_WR)
-            else:
-                other.shutdown_write()
+    back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+    back.start()
+    _pump(near, far)
+    back.join()
+
+
+def _pump(source: socket.socket | paramiko.Channel, target: socket.socket | paramiko.Channel) -> None:
+    with suppress(*_LOST):
+        while data := source.recv(_CHUNK):
+            target.sendall(data)
+    with suppress(*_LOST):
+        target.shutdown(socket.SHUT_WR)

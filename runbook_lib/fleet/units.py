@@ -95,7 +95,7 @@ class Units:
 
     def log_tail(self, name: str, lines: int = 20) -> str:
         """Return the last lines that the unit wrote, secrets masked."""
-        command = f"journalctl{self._flag} --no-pager --output=short-iso --lines={lines:d} --unit={shlex.quote(name)}"
+        command = f"journalctl{self._flag} --no-pager --output=short --lines={lines:d} --unit={shlex.quote(name)}"
         return redact(self._run(command).text)
 
     def lingering(self) -> bool | None:
@@ -131,11 +131,14 @@ class Units:
 def parse(text: str, names: Iterable[str], host: str) -> Iterator[UnitState]:
     """Read what ``systemctl show`` prints: one block of K=V lines per unit, in the order in which they were named."""
     wanted = list(names)
-    blocks = [
-        dict(line.partition("=")[::2] for line in block.splitlines() if "=" in line)
-        for block in re.split(r"\n\s*\n", text.strip())
-    ]
-    if len(blocks) != len(wanted) or not all("LoadState" in block for block in blocks):
+    blocks: list[dict[str, str]] = []
+    for line in text.splitlines():
+        key, separator, value = line.partition("=")
+        if separator and (not blocks or key in blocks[-1]):  # the first of another unit
+            blocks.append({})
+        if separator:
+            blocks[-1][key] = value
+    if len(blocks) != len(wanted) or not all({"LoadState", "ActiveState"} <= block.keys() for block in blocks):
         raise CommandFailed(
             f"systemctl told of {len(blocks)} units where {len(wanted)} were asked for",
             remedy="is this systemd? run `systemctl show` there by hand",
@@ -145,13 +148,13 @@ def parse(text: str, names: Iterable[str], host: str) -> Iterator[UnitState]:
         yield UnitState(
             name=name,
             load=block["LoadState"],
-            active=block.get("ActiveState", ""),
+            active=block["ActiveState"],
             sub=block.get("SubState", ""),
             enabled=block.get("UnitFileState", "") in {"enabled", "enabled-runtime", "linked", "alias"},
             main_pid=int(block.get("MainPID") or 0),
             restarts=int(block.get("NRestarts") or 0),
             result=block.get("Result", ""),
-            active_since=_seconds(block.get("ActiveEnterTimestamp", "")),
+            active_since=_seconds(block.get("ActiveEnterTimestamp", "")) if block["ActiveState"] == "active" else None,
             needs_reload=block.get("NeedDaemonReload") == "yes",
         )
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -139,6 +140,25 @@ def test_a_port_is_forwarded(start: Start, connect: Connect) -> None:
         assert plug.recv(100).startswith(b"SSH-2.0-")
     with pytest.raises(OSError, match="refused"):
         socket.create_connection(("127.0.0.1", port))
+    with session.forward("127.0.7.254", 1) as port, socket.create_connection(("127.0.0.1", port)) as plug:
+        assert plug.recv(100) == b""
+
+
+def test_much_goes_both_ways_through_a_forwarded_port(session: Session) -> None:
+    def echo(server: socket.socket) -> None:
+        with server.accept()[0] as plug:
+            while data := plug.recv(1 << 16):
+                plug.sendall(data)
+
+    sent = os.urandom(4 << 20)
+    with socket.create_server(("127.0.7.252", 0)) as server:
+        threading.Thread(target=echo, args=(server,)).start()
+        with session.forward(*server.getsockname()) as port, socket.create_connection(("127.0.0.1", port)) as plug:
+            writer = threading.Thread(target=lambda: (plug.sendall(sent), plug.shutdown(socket.SHUT_WR)))
+            writer.start()
+            with plug.makefile("rb") as back:
+                assert back.read() == sent
+            writer.join()
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ LoadState=loaded
 ActiveState=failed
 SubState=failed
 UnitFileState=disabled
-ActiveEnterTimestamp=
+ActiveEnterTimestamp=Sun 2025-11-23 18:00:00 UTC
 NeedDaemonReload=yes
 
 MainPID=0
@@ -142,7 +142,7 @@ def test_system_units_are_changed_through_sudo_and_looked_at_without(systemd: Ss
 def test_the_tail_of_the_log_is_masked(systemd: SshHost, session: Session) -> None:
     (systemd.home / "journalctl.out").write_text('bot: {"ws_token": "hunter2"}\n')
     assert Units(session, "user").log_tail("freqtrade", 5) == 'bot: {"ws_token": "•••"}\n'
-    assert _calls(systemd)[0].endswith("--user --no-pager --output=short-iso --lines=5 --unit=freqtrade")
+    assert _calls(systemd)[0].endswith("--user --no-pager --output=short --lines=5 --unit=freqtrade")
 
 
 @pytest.mark.hosts
