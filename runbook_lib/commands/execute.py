@@ -25,6 +25,12 @@ def change_folder(site_file: Path, change_id: str) -> ChangeFolder:
     return ChangeFolder(project_root(site_file) / "outputs", change_id)
 
 
+def notebook_parameters(site_file: Path, change_id: str, *, dry_run: bool) -> dict[str, str | bool]:
+    """Return what the notebooks are told. The site file is named from the project's root, which they run in."""
+    site = site_file.resolve().relative_to(project_root(site_file))
+    return {"site": str(site), "change_id": change_id, "dry_run": dry_run}
+
+
 def execute(  # noqa: PLR0913 - one run
     site: FreqtradeSite,
     site_file: Path,
@@ -40,7 +46,7 @@ def execute(  # noqa: PLR0913 - one run
     """
     folder = change_folder(site_file, change_id).create()
     folder.keep_site(site_file)
-    parameters = {"site": str(site_file.resolve()), "change_id": change_id, "dry_run": dry_run}
+    parameters = notebook_parameters(site_file, change_id, dry_run=dry_run)
     ending = Ending(TITLE, site.site, started, started, dry_run=dry_run, not_run=tuple(path.stem for path in notebooks))
     stopped: NotebookRun | None = None
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from runbook_lib.commands import terminal
-from runbook_lib.commands.execute import change_folder
+from runbook_lib.commands.execute import change_folder, notebook_parameters
 from runbook_lib.commands.wiring import LAB_SITE, NOTEBOOKS, load_site
 from runbook_lib.runner.run import lay_out, notebooks_in
 from runbook_lib.values import Verdict
@@ -22,6 +22,6 @@ def open_change(site: Path, change_id: str, *, dry_run: bool) -> None:
     load_site(site)
     folder = change_folder(site, change_id).create()
     folder.keep_site(site)
-    parameters = {"site": str(site.resolve()), "change_id": change_id, "dry_run": dry_run}
+    parameters = notebook_parameters(site, change_id, dry_run=dry_run)
     laid = lay_out(notebooks_in(NOTEBOOKS), folder.notebooks, parameters)
     terminal.done(Verdict.SUCCESSFUL, f"{len(laid)} notebooks laid out in {folder.notebooks}")

@@ -61,7 +61,7 @@ def judged(  # noqa: PLR0913 - all that was measured
             "candles heatmap in 60_validate",
             data,
         ),
-        "C6": (_latency(after), "round trips in 60_validate", latency),
+        "C6": (_latency(site, after), "round trips in 60_validate", latency),
         "C7": (
             "; ".join(f"{check.host}: {check.observed}" for check in start) or "not observed",
             "roll-out table in 40_consumers",
@@ -102,9 +102,10 @@ def _data(before: Reading, after: Reading) -> str:
     )
 
 
-def _latency(after: Reading) -> str:
+def _latency(site: FreqtradeSite, after: Reading) -> str:
     told = Quantiles.of(after.all_latencies_ms)
     if told is None:
         return "not observed"
     worst = max(median(values) for values in after.latency_ms.values())
-    return f"median of the slowest pair {worst:.3g} ms; all: p50 {told.p50:.3g} ms, p95 {told.p95:.3g} ms"
+    where = " (this machine's loopback, no network: measure again on site)" if site.lab is not None else ""
+    return f"median of the slowest route {worst:.3g} ms; all: p50 {told.p50:.3g} ms, p95 {told.p95:.3g} ms{where}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from runbook_lib.freqtrade.reading import Reading
+from runbook_lib.view.quantiles import Quantiles
 
 UNITS = {
     "candle_requests_per_candle": "requests per candle, whole fleet",
@@ -12,11 +13,13 @@ UNITS = {
     "kline_streams": "open streams, whole fleet",
     "weight_per_minute": "request weight in the busiest minute, sum over hosts",
     "weight_per_minute_worst_host": "request weight in the busiest minute, busiest host",
-    "other_requests": "requests that are not for candles, whole fleet",
+    "other_requests": "requests of bots that are not for candles, whole fleet, whole measurement",
     "rejected": "requests refused with 403, 418 or 429",
     "mismatching_cells": "cells that differ from the exchange's settled values",
     "missing_candles": "candles",
-    "newest_candle_age": "seconds, worst host",
+    "newest_candle_age": "seconds since its close when it was read, worst host",
+    "candle_delay_p50": "seconds from a candle's close until a bot had analysed it, median",
+    "candle_delay_p95": "the same, 95th percentile",
     "latency_ms": "milliseconds, median",
 }
 """Name of a figure without _before or _after -> what it counts."""
@@ -35,6 +38,7 @@ def figures(before: Reading | None, after: Reading | None, consumers: list[str])
 
 
 def _values(reading: Reading, consumers: list[str]) -> dict[str, float | None]:
+    delays = Quantiles.of(reading.all_delays)
     return {
         "candle_requests_per_candle": reading.fleet_per_candle,
         "consumer_candle_requests": sum(reading.per_candle[host] for host in consumers),
@@ -46,5 +50,7 @@ def _values(reading: Reading, consumers: list[str]) -> dict[str, float | None]:
         "mismatching_cells": reading.mismatching,
         "missing_candles": reading.missing,
         "newest_candle_age": max(reading.newest_age.values(), default=None),
+        "candle_delay_p50": delays.p50 if delays is not None else None,
+        "candle_delay_p95": delays.p95 if delays is not None else None,
         "latency_ms": median(reading.all_latencies_ms) if reading.all_latencies_ms else None,
     }

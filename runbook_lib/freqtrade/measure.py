@@ -31,7 +31,8 @@ from runbook_lib.view.progress import Reporter, Waiting, countdown
 
 HISTORY = 1000  # candles read of every pair
 READ_AFTER = 0.5  # share of the last candle after which bots are read: they have had time, and the next is far
-LOOK_EVERY_SECONDS = 5.0  # at the exchange's count of request weight
+LOOK_EVERY_SECONDS = 10.0  # at the exchange's count of request weight
+PING = "ping"  # what looking at the weight costs; bots never ask for it
 LAST_LOOK_SECONDS = 4.0  # before the minute ends
 
 
@@ -110,7 +111,8 @@ def measure(
         candles=site.gates.candles,
         meter=best.meter,
         candle_requests=dict(best.candle_requests),
-        other_calls=best.other_by_endpoint,
+        other_calls={name: count for name, count in best.other_by_endpoint.items() if name != PING},
+        own_pings=best.other_by_endpoint.get(PING, 0),
         streams=dict(best.streams),
         weight_peak=peaks,
         weight_limit=site.exchange.weight_per_minute,

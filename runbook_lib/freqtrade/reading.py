@@ -12,7 +12,7 @@ class Reading(Model):
     ``streams`` (open at its end), ``weight_peak`` (request weight in the busiest minute, as the exchange reported
     it to that host), ``rejected`` (403, 418, 429), ``newest_age`` (seconds since the close of the newest candle of its
     worst pair, when it was read), ``delays`` (seconds from a candle's close until the bot had analysed it, one per
-    pair). ``other_calls``: by endpoint. ``latency_ms``: round trips, by "consumer → producer". ``cells`` were compared
+    pair). ``other_calls``: the bots' own, by endpoint; ``own_pings``: what looking at the weight cost, one each. ``latency_ms``: round trips, by "consumer → producer". ``cells`` were compared
     with the exchange's settled values, ``mismatching`` of them differ, ``missing`` candles were not there.
     """
 
@@ -22,6 +22,7 @@ class Reading(Model):
     meter: str
     candle_requests: dict[str, int]
     other_calls: dict[str, int]
+    own_pings: int
     streams: dict[str, int]
     weight_peak: dict[str, int | None]
     weight_limit: int

@@ -47,10 +47,10 @@ class Phase(Generic[S]):
             {
                 "change": self.folder.change_id,
                 "phase": self.name,
-                "site": f"{self.site.site} ({self.site_file})",
+                "site": f"{self.site.site} ({self.site_file.name})",
                 "hosts": ", ".join(self.site.hosts),
                 "mode": "dry run: nothing is changed" if self.dry_run else "changes are carried out",
-                "record": str(self.folder.path),
+                "record": f"outputs/{self.folder.change_id}",
             }
         )
 
