@@ -163,7 +163,7 @@ def test_much_goes_both_ways_through_a_forwarded_port(session: Session) -> None:
 
 @pytest.fixture
 def sudo(host: SshHost) -> SshHost:
-    """Give the host a sudo that behaves as its environment says: RULE=free, asks or never."""
+    """Give the host a sudo that behaves as its environment says: RULE=free, asks, or remembers (asks only after -k)."""
     tool = host.home / "bin" / "sudo"
     tool.parent.mkdir()
     tool.write_text(SUDO)
@@ -181,7 +181,8 @@ SUDO = """\
 echo "sudo $*" >> "$HOME/sudo.log"
 stdin=no; asks=yes
 while :; do case "$1" in
-  -n) asks=no; shift;; -k) shift;; -S) stdin=yes; shift;; -p) shift 2;; --) shift; break;; *) break;; esac; done
+  -n) asks=no; shift;; -k) [ "$RULE" = remembers ] && RULE=asks; shift;; -S) stdin=yes; shift;;
+  -p) shift 2;; --) shift; break;; *) break;; esac; done
 if [ "$RULE" = asks ]; then
   [ $asks = yes ] && [ $stdin = yes ] || { echo "sudo: a password is required" >&2; exit 1; }
   IFS= read -r password
@@ -191,7 +192,7 @@ exec "$@"
 """
 
 
-@pytest.mark.parametrize("rule", ["free", "asks"])
+@pytest.mark.parametrize("rule", ["free", "asks", "remembers"])
 def test_sudo_hands_the_password_over_by_stdin_alone(
     sudo: SshHost, connect: Connect, monkeypatch: pytest.MonkeyPatch, rule: str
 ) -> None:
@@ -201,6 +202,7 @@ def test_sudo_hands_the_password_over_by_stdin_alone(
     assert session.sudo('cat; echo "it\'s $0"', stdin=b"data\n").text == "data\nit's sh\n"
     assert session.sudo("cat").text == ""
     assert session.python("def main(given): return given", 7, sudo=True) == 7
+    assert sudo.commands[-1].startswith("sudo -n -- " if rule == "free" else "sudo -k -S -p '' -- ")
     assert "correct-horse" not in str(sudo.commands) + (sudo.home / "sudo.log").read_text()
 
 
