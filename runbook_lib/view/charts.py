@@ -179,7 +179,7 @@ def change(before: float, after: float, unit: str) -> str:
     if not before:
         return told
     percent = (after - before) / before * 100
-    return f"{told}, {'−' if percent < 0 else '+' if percent > 0 else '±'}{abs(percent):.3g}\u202f%"  # noqa: RUF001 - a minus
+    return f"{told}, {'−' if percent < 0 else '+' if percent > 0 else '±'}{abs(percent):.3g}\u202f%"
 
 
 def _heat(axes: Axes, rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]], most: int) -> None:
