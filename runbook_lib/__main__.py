@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -27,14 +29,20 @@ cli.add_command(lab.lab)
 cli.add_command(generate.generate)
 
 
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Treat a request to end as Ctrl-C: what was started is ended, the record is kept."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line; every known error is one line on standard error and its own exit status."""
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except RunbookError as error:
         click.echo(redact(f"runbook: {error}"), err=True)
         sys.exit(error.exit_code)
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("runbook: interrupted; what was started has been ended, the record is kept", err=True)
         sys.exit(INTERRUPTED)
     except click.ClickException as error:

@@ -6,6 +6,7 @@ Two ways to know a secret: it was registered when it was resolved, or it stands 
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
@@ -86,6 +87,7 @@ def _pattern(secret: str) -> re.Pattern[str]:
         json.dumps(escaped)[1:-1],  # JSON within JSON: a notebook that shows a config
         json.dumps(secret, ensure_ascii=False)[1:-1],
         repr(secret)[1:-1],
+        html.escape(secret),
         urllib.parse.quote(secret, safe=""),
         urllib.parse.quote_plus(secret),
     }
@@ -98,9 +100,10 @@ _NAME: Final = (
     r"(?:ws_token|jwt_secret_key|secret_key|api_?secret|api_?key|private_?key|(?:access|refresh|auth|bearer)_token"
     r"|passphrase|password|passwd|secret|token)"
 )
-_QUOTE: Final = r"(?P<quote>\\*[\"'])"  # with the backslashes of JSON within JSON
+_MARK: Final = r"(?:\\*[\"']|&(?:quot|#34|#39|#x27);)"  # with the backslashes of JSON within JSON, or as HTML
+_QUOTE: Final = rf"(?P<quote>{_MARK})"
 _QUOTED: Final = rf"{_QUOTE}(?P<value>(?:(?!(?<!\\)(?P=quote))[^\n])+)(?P=quote)"
-_ASSIGNS: Final = r"(?P<lead>\\*[\"']?[ \t]*[:=][ \t]*)"
+_ASSIGNS: Final = rf"(?P<lead>{_MARK}?[ \t]*[:=][ \t]*)"
 _PLAIN_WORD: Final = r"(?!(?:null|none|true|false|str|bytes|int|\.\.\.)\b|~|•)"
 _KEY: Final = rf"(?P<name>(?<![\w.-])key){_ASSIGNS}{_QUOTED}"
 

@@ -9,11 +9,12 @@ class Reading(Model):
     """The fleet over some whole candles.
 
     ``since``, ``until``: unix seconds. ``meter``: who counted. By host: ``candle_requests`` (over the whole time),
-    ``streams`` (open at its end), ``weight_peak`` (request weight in the busiest minute, as the exchange reported
-    it to that host), ``rejected`` (403, 418, 429), ``newest_age`` (seconds since the close of the newest candle of its
-    worst pair, when it was read), ``delays`` (seconds from a candle's close until the bot had analysed it, one per
-    pair). ``other_calls``: the bots' own, by endpoint; ``own_pings``: what looking at the weight cost, one each. ``latency_ms``: round trips, by "consumer → producer". ``cells`` were compared
-    with the exchange's settled values, ``mismatching`` of them differ, ``missing`` candles were not there.
+    ``streams`` (open at its end), ``weight_peak`` (request weight in the busiest minute, as the exchange reported it to
+    that host), ``rejected`` (403, 418, 429), ``newest_age`` (seconds since the close of the newest candle of its worst
+    pair, when it was read), ``delays`` (seconds from a candle's close until the bot had analysed it, one per pair).
+    ``other_calls``: the bots' own, by endpoint; ``own_pings``: what looking at the weight cost, one each.
+    ``latency_ms``: round trips, by "consumer → producer". ``cells`` were compared with the exchange's settled values,
+    ``mismatching`` of them differ, ``missing`` candles were not there.
     """
 
     since: float

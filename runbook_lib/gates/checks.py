@@ -18,7 +18,8 @@ def number(value: float | None, unit: str = "") -> str:
     """Write a number as people read it: whole where it is whole, else three significant digits."""
     if value is None:
         return NOT_OBSERVED
-    text = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
+    whole = float(value).is_integer() or abs(value) >= 100  # three digits are whole; 1.23e+03 nobody reads
+    text = f"{value:,.0f}" if whole else f"{value:,.3g}"
     return f"{text} {unit}".rstrip()
 
 
@@ -64,7 +65,8 @@ def fell_by(  # noqa: PLR0913 - the words of one check
         return Check(name, Verdict.INCONCLUSIVE, wanted, f"{number(before)} → {number(after, unit)}", None, remedy)
     change = after / before - 1
     observed = f"{number(before)} → {number(after, unit)} ({change:+.0%})".replace("-", "−")
-    return Check(name, _verdict(after <= before * (1 - share)), wanted, observed, None, remedy)
+    fell = round(after / before, 12) <= round(1 - share, 12)  # 10 of 100 is a fall by 0.9, though 1 - 0.9 is not 0.1
+    return Check(name, _verdict(fell), wanted, observed, None, remedy)
 
 
 def holds(  # noqa: PLR0913 - the words of one check

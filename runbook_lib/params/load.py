@@ -49,7 +49,8 @@ def _read(path: Path) -> CommentedMap:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise ParamsError(f"{path}:{line}: not valid YAML: {error.problem}", remedy="mend the site file") from None
     except YAMLError as error:
-        raise ParamsError(f"{path}: not valid YAML: {error}", remedy="mend the site file") from None
+        told = " ".join(str(error).split())
+        raise ParamsError(f"{path}: not valid YAML: {told}", remedy="mend the site file") from None
     if not isinstance(document, CommentedMap):
         raise ParamsError(f"{path}: holds no mapping", remedy="start from params/production.example.yaml")
     return document

@@ -6,14 +6,17 @@ data of the type that `runbook_lib.view.progress` sends; it goes to the listener
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
 
+from runbook_lib.errors import RunError
 from runbook_lib.view.progress import MIME
 
 Listener = Callable[[Mapping[str, Any]], None]
@@ -59,7 +62,15 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
         """Run all cells of one notebook in a fresh kernel."""
         _throttle(nb_man)
         client = Client(nb_man, listener=listener, kernel_name=kernel_name, timeout=None, startup_timeout=start_timeout)
-        return client.execute()
+        with tempfile.TemporaryFile() as said:  # by the kernel itself, on its way out mostly; cells speak otherwise
+            try:
+                return client.execute(stderr=said)
+            except DeadKernelError:
+                said.seek(0)
+                last = said.read().decode(errors="replace").strip().splitlines()[-1:]
+                raise RunError(
+                    f"the kernel died{': ' if last else ''}{''.join(last)}", remedy="run this notebook again"
+                ) from None
 
 
 def _throttle(nb_man: Any) -> None:  # noqa: ANN401

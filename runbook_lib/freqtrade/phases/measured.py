@@ -56,9 +56,9 @@ class Shown:
         )
         others = ", ".join(f"{name} {count}" for name, count in reading.other_calls.items()) or "none"
         note = (
-            f"Counted by {reading.meter} over {reading.candles} candles. Calls of bots that are not for candles: {others}. "
-            f"This measurement itself cost weight {self.measured.asked} from this machine, for the settled candles, and "
-            f"{reading.own_pings} pings from the hosts, which are part of their weight."
+            f"Counted by {reading.meter} over {reading.candles} candles. Other calls of the bots: {others}. "
+            f"The measurement itself cost weight {self.measured.asked} from this machine, for the settled candles, "
+            f"and {reading.own_pings} pings from the hosts, which are part of their weight."
         )
         return Table("The fleet, measured", heads, rows, note)
 
