@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import json
 import logging
 import time
@@ -30,6 +31,9 @@ BINANCE = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
         ('"password": "hun\\"ter2", "a": 1', f'"password": "{MASK}", "a": 1'),
         ('{\\"ws_token\\": \\"hunter2\\", \\"port\\": 1}', f'{{\\"ws_token\\": \\"{MASK}\\", \\"port\\": 1}}'),
         ('"ws_token": ["hunter2", "hunter3"], "x": ["y"]', f'"ws_token": ["{MASK}", "{MASK}"], "x": ["y"]'),
+        ("&quot;ws_token&quot;: &quot;hunter2&quot;, x", f"&quot;ws_token&quot;: &quot;{MASK}&quot;, x"),
+        ('"ws_token": [\n  "hunter2"\n]', f'"ws_token": [\n  "{MASK}"\n]'),
+        ('{\\"ws_token\\": [\\"hunter2\\", \\"hunter3\\"]}', f'{{\\"ws_token\\": [\\"{MASK}\\", \\"{MASK}\\"]}}'),
         ('"password": 1234567,', f'"password": "{MASK}",'),
         ('-    "key": "abc",\n-    "secret": "def",', f'-    "key": "{MASK}",\n-    "secret": "{MASK}",'),
         (
@@ -84,6 +88,7 @@ def test_registered_secrets_are_masked_in_every_escaping() -> None:
     register(secret)
     shown = [
         secret,
+        html.escape(secret),
         json.dumps({"x": secret}),
         json.dumps(json.dumps({"x": secret})),
         repr(secret),
