@@ -35,7 +35,7 @@ class Engine:
         """
         if plan.empty:
             return False
-        changes = changed_since(plan, *self._observe(session, wanted))
+        changes = changed_since(plan, wanted, *self._observe(session, wanted))
         if changes:
             raise StalePlan(
                 f"the plan no longer fits: {'; '.join(changes)}", remedy="plan again and read the diff", host=plan.host

@@ -47,13 +47,24 @@ class Journal:
         self._clock = clock
 
     def write(self, what: str, host: str | None = None, **detail: Any) -> Event:  # noqa: ANN401 - any JSON
-        """Append one event and wait until the disk has it. Text in ``detail`` is redacted."""
+        """Append one event and wait until the disk has it. Text in ``detail`` is redacted.
+
+        Raises RecordError when it cannot be kept: then nothing may be done that it would have announced.
+        """
+        try:
+            return self._append(what, host, detail)
+        except OSError as error:
+            raise RecordError(
+                f"{self._path}: cannot be written: {error}", remedy="check space and permissions"
+            ) from None
+
+    def _append(self, what: str, host: str | None, detail: dict[str, Any]) -> Event:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
             lines = file.read().splitlines()
-            previous = json.loads(lines[-1])["chain"] if lines else START
+            previous = self._last_chain(lines)
             content = {
                 "number": len(lines) + 1,
                 "at": self._clock(),
@@ -67,7 +78,19 @@ class Journal:
             file.write(json.dumps({**content, "chain": event.chain}).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if not lines:
+            _sync_folder(self._path.parent)
         return event
+
+    def _last_chain(self, lines: list[bytes]) -> str:
+        if not lines:
+            return START
+        try:
+            return str(json.loads(lines[-1])["chain"])
+        except (ValueError, KeyError, TypeError):
+            raise RecordError(
+                f"{self._path}:{len(lines)}: no journal line", remedy="the journal was torn or edited"
+            ) from None
 
 
 def read(path: Path) -> Iterator[Event]:
@@ -83,12 +106,21 @@ def read(path: Path) -> Iterator[Event]:
             content = json.loads(line)
             chain = content.pop("chain")
             event = Event(**content, chain=chain)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise RecordError(f"{path}:{number}: no journal line", remedy="the journal was torn or edited") from None
         if chain != _chain(previous, content) or event.number != number:
             raise RecordError(f"{path}:{number}: chain is broken", remedy="this line or one before it was edited")
         previous = chain
         yield event
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a new file's name on the disk, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _chain(previous: str, content: dict[str, Any]) -> str:

@@ -108,18 +108,29 @@ def _differs(step: FileStep) -> bool:
     return not before.exists or before.sha256 != step.digest or before.mode != step.wanted.mode
 
 
-def changed_since(plan: HostPlan, files: dict[str, SeenFile], service: UnitState) -> list[str]:
-    """Say what is no longer as it was when the plan was made; empty when the plan still fits."""
+def changed_since(plan: HostPlan, wanted: Wanted, files: dict[str, SeenFile], service: UnitState) -> list[str]:
+    """Say what is no longer as it was when the plan was made; empty when the plan still fits.
+
+    A file without a step was as wanted then.
+    """
+    before = {file.path: _state(file) for file in wanted.files}
+    before |= {step.wanted.path: step.before.state for step in plan.files}
     changes = [
-        f"{step.wanted.path} was {_edit(step.before.state, files[step.wanted.path].state)}"
-        for step in plan.files
-        if step.before.state != files[step.wanted.path].state
+        f"{path} was {_edit(state, files[path].state)}" for path, state in before.items() if state != files[path].state
     ]
     if plan.service is not None:
-        before = plan.service.before
-        if (before.active, before.enabled) != (service.active, service.enabled):
-            changes.append(f"{service.name} was {before.active} and is {service.active}")
+        then, now = _standing(plan.service.before), _standing(service)
+        if then != now:
+            changes.append(f"{service.name} was {then} and is {now}")
     return changes
+
+
+def _state(file: File) -> FileState:
+    return FileState(file.path, True, hashlib.sha256(file.content).hexdigest(), file.mode, len(file.content))
+
+
+def _standing(service: UnitState) -> str:
+    return f"{service.active}, {'enabled' if service.enabled else 'not enabled'}"
 
 
 def _edit(before: FileState, now: FileState) -> str:
