@@ -15,6 +15,7 @@ from runbook_lib.record import executed, report, scraps, statement
 from runbook_lib.record.executed import Executed
 from runbook_lib.record.folder import ChangeFolder
 from runbook_lib.record.plain import checks, claims
+from runbook_lib.record.sections import items
 from runbook_lib.values import Claim, Verdict
 
 
@@ -137,6 +138,6 @@ def _section(folder: ChangeFolder, notebook: Executed, kept: Mapping[str, Any]) 
         title=notebook.title,
         verdict=verdict,
         seconds=notebook.seconds,
-        items=tuple(output for cell in notebook.cells for output in cell.outputs),
+        items=items(folder, notebook),
         source=folder.name_of(notebook.path),
     )

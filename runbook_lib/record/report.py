@@ -21,7 +21,7 @@ from runbook_lib.record.executed import Output
 from runbook_lib.record.folder import ChangeFolder, write_bytes
 from runbook_lib.redaction import redact
 from runbook_lib.values import Claim, Verdict
-from runbook_lib.view import badge, cells
+from runbook_lib.view import badge, cells, style
 from runbook_lib.view.chart import Chart
 from runbook_lib.view.progress import duration
 from runbook_lib.view.tables import fold
@@ -94,6 +94,12 @@ class Report:
     leftovers: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
+    @property
+    def tiles(self) -> tuple[Figure, ...]:
+        """The first figures that moved, at most four; if none did, the first figures."""
+        moved = tuple(figure for figure in self.figures if figure.change not in ("", "unchanged"))
+        return (moved or self.figures)[:4]
+
 
 def write(folder: ChangeFolder, report: Report) -> None:
     """Write report.html about the folder as it is now."""
@@ -114,7 +120,8 @@ class _Drawn:
     def __init__(self, report: Report, files: Mapping[str, str]) -> None:
         self._count = 0
         self._targets = {name: name for name in files}
-        self._targets |= {section.source: f"#{section.name}" for section in report.sections if section.source}
+        for section in report.sections:
+            self._targets |= {name: f"#{section.name}" for name in (section.source, section.name) if name}
 
     def item(self, item: Item) -> Markup:
         if isinstance(item, Chart):
@@ -150,7 +157,8 @@ def _masked(value: object) -> object:
 def _output(output: Output) -> str:
     if isinstance(output.data, bytes):
         data = base64.b64encode(output.data).decode()
-        return f'<figure class="chart"><img alt="" src="data:image/png;base64,{data}"></figure>'
+        width = int.from_bytes(output.data[16:20], "big") // style.PNG_SCALE  # the image header's own width
+        return f'<figure class="chart"><img alt="" width="{width}" src="data:image/png;base64,{data}"></figure>'
     if output.kind == "html":
         return clean(redact(output.data))
     shown = f'<pre class="{output.kind}">{html.escape(redact(output.data.rstrip()))}</pre>'

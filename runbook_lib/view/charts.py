@@ -19,6 +19,7 @@ from runbook_lib.view.quantiles import Quantiles
 __all__ = ["Chart", "bars", "before_after", "change", "heatmap", "spread", "timeline"]
 
 _BAR: Final = 0.38  # of the space of one host
+_NARROWEST: Final = 5.6  # inches; room for a title on one line
 _PANEL_ROWS: Final = 60  # a longer heatmap goes on beside itself
 _DOTS: Final = 300  # per group; of more values every so-manieth is drawn, in order of size, ends included
 
@@ -84,7 +85,7 @@ def heatmap(
     told = f"{number(sum(flat))} {unit} in {sum(count > 0 for count in flat)} of {len(flat)} places"
     panels = max(1, math.ceil(len(rows) / _PANEL_ROWS))
     length = max(3, math.ceil(len(rows) / panels))
-    width = min(style.CHART_WIDTH, panels * (1.5 + 0.7 * len(columns)))
+    width = min(style.CHART_WIDTH, max(_NARROWEST, panels * (1.5 + 0.7 * len(columns))))
     with sheet(f"{title}: {told}", 0.8 + 0.17 * length, width, panels=panels) as drawing:
         for index, axes in enumerate(drawing.panels):
             part = slice(index * length, (index + 1) * length)

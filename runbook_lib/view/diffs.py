@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import html
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from runbook_lib.redaction import redact
@@ -15,6 +15,7 @@ from runbook_lib.view.tables import fold
 
 Kind = Literal["+", "-", " ", "@"]
 OPEN_UP_TO: Final = 60  # lines; a longer diff is folded
+NEW_OPEN_UP_TO: Final = 20  # lines of a file that is created or removed whole
 _CONTEXT: Final = 3
 _STYLES: Final = {"+": style.ADDED_LINE, "-": style.REMOVED_LINE, " ": style.KEPT_LINE, "@": style.HUNK_LINE}
 
@@ -90,7 +91,8 @@ class FileDiff:
         if not lines:
             return f'<div class="rb-diff" style="{style.BLOCK}"><p style="margin:0">{head}</p></div>'
         body = "".join(_line(kind, line) for kind, line in lines)
-        opened = " open" if len(lines) <= OPEN_UP_TO else ""
+        whole = self.before is None or self.after is None
+        opened = " open" if len(lines) <= (NEW_OPEN_UP_TO if whole else OPEN_UP_TO) else ""
         return (
             f'<div class="rb-diff" style="{style.BLOCK}"><details{opened}><summary style="{style.SUMMARY}">{head}'
             f'</summary><pre style="{style.CODE};margin:4px 0;line-height:1.35;border:{style.RULE};padding:4px 0;'
@@ -142,7 +144,10 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class PlanView:
-    """A whole plan on one screen: how much changes where, then every file, then every step."""
+    """A whole plan on one screen: how much changes where, then every file, then every step.
+
+    What happens to a file in the same way on several hosts is shown once, with the names of those hosts.
+    """
 
     title: str
     files: tuple[FileDiff, ...] = ()
@@ -160,18 +165,24 @@ class PlanView:
         return f"{what} on {_count(len(hosts), 'host')}"
 
     def _repr_html_(self) -> str:
-        unchanged = [file for file in self.files if not file.changed]
-        parts = [file._repr_html_() for file in self.files if file.changed]
+        grouped = _once(self.files)
+        unchanged = [file for file in grouped if not file.changed]
+        parts = [file._repr_html_() for file in grouped if file.changed]
         if unchanged:
             body = "".join(f"<li>{cell(file.host)} <code>{cell(file.path)}</code></li>" for file in unchanged)
-            parts.append(fold(f"{_count(len(unchanged), 'file')} already as wanted", f"<ul>{body}</ul>"))
+            parts.append(
+                fold(
+                    f"{_count(sum(not file.changed for file in self.files), 'file')} already as wanted",
+                    f"<ul>{body}</ul>",
+                )
+            )
         if self.steps:
             parts.append(Steps("Then", self.steps)._repr_html_())
         head = f'<p style="{style.TITLE}">{cell(self.title)}: {self.summary}</p>'
         return f'<div class="rb-plan" style="{style.BLOCK}">{head}{"".join(parts)}</div>'
 
     def __str__(self) -> str:
-        parts: list[object] = [file for file in self.files if file.changed]
+        parts: list[object] = [file for file in _once(self.files) if file.changed]
         if self.steps:
             parts.append(Steps("Then", self.steps))
         return "\n\n".join([f"{redact(self.title)}: {self.summary}", *map(str, parts)])
@@ -180,6 +191,14 @@ class PlanView:
 def plan(title: str, files: Iterable[FileDiff] = (), steps: Iterable[Step] = ()) -> PlanView:
     """Show a plan made of file diffs and steps."""
     return PlanView(title, tuple(files), tuple(steps))
+
+
+def _once(files: Iterable[FileDiff]) -> list[FileDiff]:
+    """Merge diffs that are the same but for their host."""
+    hosts: dict[FileDiff, list[str]] = {}
+    for file in files:
+        hosts.setdefault(replace(file, host=""), []).append(file.host)
+    return [replace(file, host=", ".join(names)) for file, names in hosts.items()]
 
 
 def _line(kind: Kind, line: str) -> str:

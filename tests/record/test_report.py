@@ -19,7 +19,12 @@ CHART = charts.before_after("Requests", "per candle", {"75": 110}, {"75": 0})
 FILES = {"charts/requests.svg": "a" * 64, "notebooks/60_validate.ipynb": "b" * 64}
 CLAIMS = (
     Claim(
-        "C1", "fewer <b>calls</b>", "110", "110", "notebooks/60_validate.ipynb, charts/requests.svg.", Verdict.FAILED
+        "C1",
+        "fewer <b>calls</b>",
+        "110",
+        "110",
+        "notebooks/60_validate.ipynb, table in 60_validate, charts/requests.svg.",
+        Verdict.FAILED,
     ),
     Claim("C2", "low risk", "", "", "charts/none.svg", Verdict.SUCCESSFUL),
 )
@@ -96,10 +101,17 @@ def test_ids_are_unique_although_a_chart_stands_twice() -> None:
 
 def test_evidence_links_to_what_is_in_the_record_and_to_nothing_else() -> None:
     page = Page(report.render(REPORT, FILES))
-    assert "#60_validate" in page.links
+    assert page.links.count("#60_validate") == 2
     assert "charts/requests.svg" in page.links
     assert "charts/none.svg" not in page.links
     assert "charts/none.svg" in page.text
+
+
+def test_the_figures_at_the_top_are_those_that_moved() -> None:
+    still, unknown = Figure("still", "n", 3, 3), Figure("unknown", "n", None, 3)
+    moved = tuple(Figure(f"moved {n}", "n", 4, 3) for n in range(5))
+    assert replace(REPORT, figures=(still, unknown, *moved)).tiles == moved[:4]
+    assert replace(REPORT, figures=(still, unknown)).tiles == (still, unknown)
 
 
 def test_change_is_computed() -> None:

@@ -62,6 +62,21 @@ def test_a_long_diff_is_folded() -> None:
     assert "<details open>" in FileDiff("75", "f", None, "x\n")._repr_html_()
 
 
+def test_new_files_fold_sooner_than_edits() -> None:
+    lines = "x\n" * 30
+    assert "<details>" in FileDiff("75", "f", None, lines)._repr_html_()
+    assert "<details open>" in FileDiff("75", "f", "", lines)._repr_html_()
+
+
+def test_the_same_change_on_several_hosts_is_shown_once() -> None:
+    files = [FileDiff("75", "f", "a", "b"), FileDiff("120", "f", "a", "b"), FileDiff("121", "f", "c", "b")]
+    made = plan("Plan", files)
+    assert made.summary == "3 files on 3 hosts"
+    assert str(made).count("@@ -1") == 2
+    assert "75, 120: f: 1 line" in str(made)
+    assert made._repr_html_().count("<details") == 2
+
+
 def test_steps_are_numbered_in_their_order() -> None:
     steps = Steps("Then", (Step("75", "restart a.service", "read at start"), Step("120", "restart a.service")))
     assert str(steps).splitlines()[1] == "  1. 75: restart a.service  (read at start)"
