@@ -101,25 +101,38 @@ _NAME: Final = (
     r"[aApPsStT](?i:(?<=a)pi_?key|(?<=p)(?:assw(?:or)?d|assphrase|rivate_?key)|(?<=s)ecret(?:_?key)?|(?<=t)oken)"
 )
 _MARK: Final = r"(?:\\*[\"']|&(?:quot|#34|#39|#x27);)"  # with the backslashes of JSON within JSON, or as HTML
-_QUOTE: Final = rf"(?P<quote>{_MARK})"
-_QUOTED: Final = rf"{_QUOTE}(?P<value>(?:(?!(?<!\\)(?P=quote))[^\n])+)(?P=quote)"
 _ASSIGNS: Final = rf"(?P<lead>{_MARK}?[ \t]*[:=]\s*)"
+
+
+def _quoted(group: str) -> str:
+    """Return the pattern of a string that ends where JSON says: plain, within JSON, or deeper and in HTML (a guess)."""
+    return (
+        rf"(?:(?P<{group}0>[\"'])(?:(?!(?P={group}0))[^\\\n]|\\.)*(?P={group}0)"
+        rf"|(?P<{group}1>\\[\"'])(?:[^\\\n\"]|\\\\(?:\\.|[^\\]))*?(?P={group}1)"
+        rf"|(?P<{group}2>\\\\+[\"']|&(?:quot|#34|#39|#x27);)(?:(?!(?P={group}2))[^\n])*(?P={group}2))"
+    )
+
+
+_STRING: Final = re.compile(_quoted("q"))
+_LIST: Final = rf"\[\s*{_quoted('a')}(?:\s*,\s*{_quoted('b')})*\s*\]"
 _PLAIN_WORD: Final = r"(?!(?:null|none|true|false|str|bytes|int|\.\.\.)\b|~|•)"
-_KEY: Final = rf"(?P<name>(?<![\w.-])key){_ASSIGNS}{_QUOTED}"
+_KEY: Final = rf"(?P<name>(?<![\w.-])key){_ASSIGNS}(?P<value>{_quoted('v')})"
 
 
-def _keep_lead(found: re.Match[str]) -> str:
-    return f"{found['name']}{found['lead']}{found['quote']}{MASK}{found['quote']}"
+def _mask_string(found: re.Match[str]) -> str:
+    quote = found["q0"] or found["q1"] or found["q2"]
+    return found[0] if len(found[0]) == 2 * len(quote) else f"{quote}{MASK}{quote}"
 
 
 def _mask_value(found: re.Match[str]) -> str:
     """Mask a string, each string of a list (freqtrade takes several tokens), or a number of JSON, which stays JSON."""
-    if found["quote"]:
-        return _keep_lead(found)
-    if found["list"]:
-        strings = re.sub(rf"({_MARK})(?:(?!\1)[^\n])+\1", rf"\g<1>{MASK}\g<1>", found["list"])
-        return f"{found['name']}{found['lead']}{strings}"
-    return f'{found["name"]}{found["lead"]}"{MASK}"' if '"' in found["lead"] else found[0]
+    value = found["value"]
+    if value[0].isdigit() or value[0] == "-":
+        before, quote, _ = found["lead"].partition('"')  # as its name is quoted, so is the mask
+        masked = f"{before}{quote}{MASK}{before}{quote}" if quote else value
+    else:
+        masked = _STRING.sub(_mask_string, value)
+    return f"{found['name']}{found['lead']}{masked}"
 
 
 _Replacement = str | Callable[[re.Match[str]], str]
@@ -133,7 +146,7 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = (
     ),
     (
         re.compile(
-            rf"(?P<name>{_NAME}){_ASSIGNS}(?:{_QUOTED}|(?P<list>\[[^\]\[{{}}]*\])|(?P<number>-?\d[\d.eE+-]*))",
+            rf"(?P<name>{_NAME}){_ASSIGNS}(?P<value>{_quoted('v')}|{_LIST}|-?\d[\d.eE+-]*)",
         ),
         _mask_value,
     ),
@@ -145,20 +158,20 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = (
         rf"\1{MASK}",
     ),
     # "key" alone is a word like any other: a secret beside its "secret", at the head of an exchange, or by its looks
-    (re.compile(rf"(?i){_KEY}(?=[,\s+-]*\\*[\"']?secret\\*[\"']?[ \t]*[:=])"), _keep_lead),
+    (re.compile(rf"(?i){_KEY}(?=[,\s+-]*\\*[\"']?secret\\*[\"']?[ \t]*[:=])"), _mask_value),
     (
         re.compile(
             r"(?im)(?P<name>(?:\"exchange\"\s*:\s*\{|^[-+ \t]*exchange:[ \t]*\n|^\[exchange\][ \t]*\n)"
-            rf"[^{{}}\[\]]{{0,400}}?(?<![\w.-])key){_ASSIGNS}{_QUOTED}"
+            rf"[^{{}}\[\]]{{0,400}}?(?<![\w.-])key){_ASSIGNS}(?P<value>{_quoted('v')})"
         ),
-        _keep_lead,
+        _mask_value,
     ),
     (
         re.compile(
-            rf"(?P<name>(?<![\w.-])key){_ASSIGNS}{_QUOTE}"
-            r"(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{40,}(?P=quote)"
+            rf"(?P<name>(?<![\w.-])key){_ASSIGNS}(?P<value>(?P<quote>{_MARK})"
+            r"(?=[A-Za-z0-9]*[A-Z])(?=[A-Za-z0-9]*[a-z])(?=[A-Za-z0-9]*\d)[A-Za-z0-9]{40,}(?P=quote))"
         ),
-        _keep_lead,
+        _mask_value,
     ),
     (  # bare key of an ini or YAML section, right before its bare secret
         re.compile(r"(?im)^([-+ \t]*key[ \t]*[:=][ \t]*)[^\s\"'•]+([ \t]*\n[-+ \t]*secret[ \t]*[:=])"),

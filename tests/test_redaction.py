@@ -34,6 +34,8 @@ BINANCE = "vmPUZE6mv9SD5VNHk4HlWFsOr6aKE2zvsw0MuIgwCIPy6utIco14y7Ju91duEh8A"
         ("&quot;ws_token&quot;: &quot;hunter2&quot;, x", f"&quot;ws_token&quot;: &quot;{MASK}&quot;, x"),
         ('"ws_token": [\n  "hunter2"\n]', f'"ws_token": [\n  "{MASK}"\n]'),
         ('{\\"ws_token\\": [\\"hunter2\\", \\"hunter3\\"]}', f'{{\\"ws_token\\": [\\"{MASK}\\", \\"{MASK}\\"]}}'),
+        ('{"password": "\\\\", "x": "y"}', f'{{"password": "{MASK}", "x": "y"}}'),
+        ('"ws_token": ["a]b", ""], "x": ["y"]', f'"ws_token": ["{MASK}", ""], "x": ["y"]'),
         ('"password": 1234567,', f'"password": "{MASK}",'),
         ('-    "key": "abc",\n-    "secret": "def",', f'-    "key": "{MASK}",\n-    "secret": "{MASK}",'),
         (
@@ -129,10 +131,24 @@ def test_a_registered_secret_is_found_on_a_command_line() -> None:
     assert not holds_registered("echo battery-staple")
 
 
-@given(st.dictionaries(st.sampled_from(["password", "ws_token", "key", "secret", "name"]), st.text(min_size=1)))
-def test_masked_json_stays_json_and_masking_twice_changes_nothing(document: dict[str, str]) -> None:
-    once = redact(json.dumps(document))
-    assert set(json.loads(once)) == set(document)
+NAMES = st.sampled_from(["password", "ws_token", "key", "secret", "name", "exchange"])
+VALUES = st.recursive(
+    st.text(alphabet="\"\\'a]},: \n-1&", max_size=6) | st.text() | st.integers() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(NAMES, VALUES), st.sampled_from([None, 2]), st.integers(0, 1))
+def test_masked_json_stays_json_and_masking_twice_changes_nothing(
+    document: dict[str, object], indent: int | None, depth: int
+) -> None:
+    text = json.dumps(document, indent=indent)
+    for _ in range(depth):
+        text = json.dumps({"text": text})
+    once = redact(text)
+    inside = json.loads(once)
+    assert set(json.loads(inside["text"]) if depth else inside) == set(document)
     assert redact(once) == once
 
 
