@@ -40,17 +40,11 @@ hosts
 # ## What must be true before anything is changed
 #
 # freqtrade fit for this runbook, clocks that agree, room on the disk, ports free and reachable from every consumer,
-# configs without unknown keys or placeholder secrets, every pair with exactly one producer.
+# configs without unknown keys or placeholder secrets, every pair with exactly one producer. A check
+# that does not succeed stops the runbook here.
 
 # %%
-gate = preflight.gate(phase, hosts)
-gate
-
-# %% [markdown]
-# The next cell stops the runbook if a check above did not succeed.
-
-# %%
-phase.require(gate)
+phase.require(preflight.gate(phase, hosts))
 
 # %% [markdown]
 # ## If it stopped here

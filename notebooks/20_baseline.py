@@ -32,9 +32,7 @@ phase
 # Every feeder runs and holds candles of every pair. Feeders that were just started are given time.
 
 # %%
-ready = baseline.ready(phase)
-phase.require(ready)
-ready
+phase.require(baseline.ready(phase))
 
 # %% [markdown]
 # ## Measure
@@ -75,11 +73,7 @@ before.differences
 # Too little data, or two meters that disagree, and there is nothing to compare *after* with.
 
 # %%
-gate = baseline.gate(phase, before)
-gate
-
-# %%
-phase.require(gate)
+phase.require(baseline.gate(phase, before))
 
 # %% [markdown]
 # ## If it stopped here

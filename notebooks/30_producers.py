@@ -42,9 +42,7 @@ plan
 # The hosts' own freqtrade reads each config and knows every key in it, before it is put in place.
 
 # %%
-fit = producers.fit(phase, plan)
-phase.require(fit)
-fit
+phase.require(producers.fit(phase, plan))
 
 # %% [markdown]
 # ## Apply
@@ -61,11 +59,7 @@ producers.apply(phase, plan)
 # answers the consumers.
 
 # %%
-gate = producers.gate(phase)
-gate
-
-# %%
-phase.require(gate)
+phase.require(producers.gate(phase))
 
 # %% [markdown]
 # ## If it stopped here

@@ -41,9 +41,7 @@ plan
 # Both producers serve all their pairs, and the hosts' own freqtrade accepts each edited config.
 
 # %%
-fit = consumers.fit(phase, plan)
-phase.require(fit)
-fit
+phase.require(consumers.fit(phase, plan))
 
 # %% [markdown]
 # ## Apply, one at a time
@@ -59,11 +57,7 @@ rollout
 # ## What must be true after
 
 # %%
-gate = consumers.gate(phase, rollout)
-gate
-
-# %%
-phase.require(gate)
+phase.require(consumers.gate(phase, rollout))
 
 # %% [markdown]
 # ## If it stopped here

@@ -29,9 +29,7 @@ phase
 # All six bots run and hold candles.
 
 # %%
-ready = validate.ready(phase)
-phase.require(ready)
-ready
+phase.require(validate.ready(phase))
 
 # %% [markdown]
 # ## Measure
@@ -89,11 +87,7 @@ claims
 # ## The last gate
 
 # %%
-gate = validate.gate(phase, effect)
-gate
-
-# %%
-phase.require(gate)
+phase.require(validate.gate(phase, effect))
 
 # %% [markdown]
 # ## If it stopped here

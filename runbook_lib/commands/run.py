@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from runbook_lib import lab as labs
 from runbook_lib.commands.execute import change_folder, conclude, execute
 from runbook_lib.commands.wiring import LAB_SITE, NEEDS_A_CHANGE, NOTEBOOKS, load_site
-from runbook_lib.errors import ParamsError
+from runbook_lib.errors import LabError, ParamsError
 from runbook_lib.runner.run import notebooks_in
 
 
@@ -30,5 +31,7 @@ def run(site: Path, change_id: str, only: tuple[str, ...], *, dry_run: bool) -> 
     chosen = [
         path for path in notebooks if (not only or path.stem in only) and not (dry_run and path.stem in NEEDS_A_CHANGE)
     ]
+    if params.lab is not None and not labs.status(params.lab.directory).answers:
+        raise LabError(f"site {params.site} is a lab, and it does not run", remedy="start it with `runbook lab up`")
     record, stopped = execute(params, site, change_id, chosen, dry_run=dry_run, started=time.time())
     conclude(record, stopped, change_folder(site, change_id))

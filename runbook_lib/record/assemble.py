@@ -1,7 +1,8 @@
 """Executed notebooks and what they glued -> the change record: verdict, claims, figures, report.html and record.json.
 
-Knows scraps by name only: ``claims``, ``figures`` (names ending in _before and _after), ``figure_units``, ``sentence``,
-``headline`` (charts for the top of the page) and ``gate_*``. A later notebook's scrap replaces an earlier one's.
+Knows scraps by name only: ``claims``, ``figures`` (NAME_before, NAME_after), ``figure_units`` (pairs of name and
+unit, in the order to show them), ``sentence``, ``headline`` (charts for the top of the page) and ``gate_*``. A scrap of
+a later notebook replaces an earlier one's.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def assemble(folder: ChangeFolder, ending: Ending) -> Record:
         verdict=verdict,
         sentence=record.sentence,
         claims=record.claims,
-        figures=tuple(_figures(record.figures, latest.get("figure_units", {}))),
+        figures=tuple(_figures(record.figures, latest.get("figure_units", []))),
         charts=tuple(scraps.read_chart(folder, name) for name in latest.get("headline", [])),
         sections=tuple(_section(folder, notebook, glued[notebook.name]) for notebook in notebooks),
         leftovers=tuple(f"{name} was not run" for name in ending.not_run),
@@ -117,8 +118,10 @@ def _plain_sentence(ending: Ending, notebooks: Sequence[Executed]) -> str:
     return f"{done} of {len(notebooks) + len(ending.not_run)} notebooks ran to their end"
 
 
-def _figures(found: Mapping[str, float | None], units: Mapping[str, str]) -> list[report.Figure]:
-    names = dict.fromkeys(name.removesuffix("_before").removesuffix("_after") for name in found)
+def _figures(found: Mapping[str, float | None], told: Sequence[Sequence[str]]) -> list[report.Figure]:
+    """Pair before and after; figures with a unit come first, in the order in which their notebook names them."""
+    units = {str(name): str(unit) for name, unit in told}
+    names = dict.fromkeys([*units, *(name.removesuffix("_before").removesuffix("_after") for name in found)])
     return [
         report.Figure(
             name.replace("_", " "),

@@ -15,6 +15,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import DeadKernelError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine
+from traitlets.config import Config
 
 from runbook_lib.errors import RunError
 from runbook_lib.view.progress import MIME
@@ -61,8 +62,17 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
     ) -> Any:  # noqa: ANN401
         """Run all cells of one notebook in a fresh kernel."""
         _throttle(nb_man)
-        client = Client(nb_man, listener=listener, kernel_name=kernel_name, timeout=None, startup_timeout=start_timeout)
-        with tempfile.TemporaryFile() as said:  # by the kernel itself, on its way out mostly; cells speak otherwise
+        # the kernel's sockets need a place of their own, else they are left behind in the current directory; what it
+        # says itself, on its way out mostly, is of interest only if it dies: cells speak otherwise
+        with tempfile.TemporaryDirectory(prefix="runbook-") as sockets, tempfile.TemporaryFile() as said:
+            client = Client(
+                nb_man,
+                listener=listener,
+                kernel_name=kernel_name,
+                timeout=None,
+                startup_timeout=start_timeout,
+                config=Config({"IpcKernelManager": {"ip": f"{sockets}/k"}}),
+            )
             try:
                 return client.execute(stderr=said)
             except DeadKernelError:

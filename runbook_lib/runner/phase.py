@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from IPython.display import display
+
 from runbook_lib.change.journal import Journal
-from runbook_lib.errors import ParamsError, RecordError
+from runbook_lib.errors import GateError, ParamsError, RecordError
 from runbook_lib.fleet import Fleet
 from runbook_lib.gates import judge, require
 from runbook_lib.params import Site, load, project_root
@@ -54,8 +56,8 @@ class Phase(Generic[S]):
             }
         )
 
-    def earlier(self, phase: str) -> dict[str, Any]:
-        """Return what an earlier phase of this change glued.
+    def earlier(self, phase: str, name: str) -> Any:  # noqa: ANN401 - any JSON
+        """Return what an earlier phase of this change kept under a name.
 
         Raises RecordError when that phase has not been run to its end.
         """
@@ -64,7 +66,13 @@ class Phase(Generic[S]):
             raise RecordError(
                 f"phase {phase} of change {self.folder.change_id} was not run", remedy=f"run {phase} first"
             )
-        return scraps.read(path)
+        kept = scraps.read(path)
+        if name not in kept:
+            raise RecordError(
+                f"phase {phase} of change {self.folder.change_id} kept no {name}",
+                remedy=f"run {phase} to its end, and save it if it is run by hand",
+            )
+        return kept[name]
 
     def keep(self, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON
         """Glue a result into this notebook, for later phases and for the record."""
@@ -76,17 +84,22 @@ class Phase(Generic[S]):
         return chart
 
     def gate(self, name: str, checks: Sequence[Check]) -> tables.GateView:
-        """Keep a gate's checks in the record and return them to be shown; `require` then stops if they do not hold."""
+        """Keep a gate's checks in the record; `require` then stops if they do not hold."""
         self.keep(f"gate_{name}", checks)
         self.journal.write("gate", gate=name, verdict=str(judge(checks)))
         return tables.checks(checks, name)
 
-    def require(self, gate: tables.GateView) -> None:
-        """Go on only if every check of the gate succeeded.
+    def require(self, gate: tables.GateView) -> tables.GateView:
+        """Go on only if every check of the gate succeeded; return the gate to be shown.
 
-        Raises GateFailed or GateInconclusive.
+        Raises GateFailed or GateInconclusive, after the checks were shown: whoever is stopped sees by what.
         """
-        require(gate.checks, gate.title)
+        try:
+            require(gate.checks, gate.title)
+        except GateError:
+            display(gate)  # type: ignore[no-untyped-call]  # IPython's own
+            raise
+        return gate
 
 
 def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run: bool) -> Phase[S]:

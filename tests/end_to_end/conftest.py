@@ -54,7 +54,9 @@ def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]
         (tmp_path / folder).mkdir()
     (tmp_path / "notebooks").symlink_to(ROOT / "notebooks")
     text = (ROOT / "params" / "lab.yaml").read_text()
-    text = text.replace("127.0.3.", f"127.0.{number}.").replace("18080", f"190{number}").replace("18081", f"191{number}")
+    text = (
+        text.replace("127.0.3.", f"127.0.{number}.").replace("18080", f"190{number}").replace("18081", f"191{number}")
+    )
     yaml = YAML()
     site = yaml.load(text)
     site["ssh"]["port"] = 22000 + number

@@ -23,13 +23,17 @@ REACHABLE = "reachable, host key known, login accepted"
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What was seen on one host. ``config``: text of a consumer's existing config, None on a producer."""
+    """What was seen on one host.
+
+    ``config``: text of a consumer's existing config; ``producing``: a producer's service runs there already.
+    """
 
     facts: probes.HostFacts
     clock: probes.ClockReading
     config: str | None
     checked: HostCheck | None
     lingering: bool | None
+    producing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,7 @@ def _observe(session: Session, site: FreqtradeSite) -> Observed:
         files=[config] if config else [],
     )
     text = Files(session).read(config) if config else None
+    units = Units(session, site.units)
     checked = None
     if config and text is not None and not facts.freqtrade_error:
         checked = check_on_host(session, site.freqtrade.python, {config: None})
@@ -111,7 +116,8 @@ def _observe(session: Session, site: FreqtradeSite) -> Observed:
         clock=probes.clock(session),
         config=None if text is None else text.decode("utf-8", "replace"),
         checked=checked,
-        lingering=Units(session, site.units).lingering() if site.units == "user" else None,
+        lingering=units.lingering() if site.units == "user" else None,
+        producing=producer is not None and units.observe([producer.unit])[producer.unit].running,
     )
 
 
@@ -164,21 +170,20 @@ def _host(site: FreqtradeSite, host: str, survey: Survey) -> list[Check]:
             )
         )
     if host in site.producers:
-        checks += _port(site, host, facts)
+        checks += _port(host, facts, ours=seen.producing)
     if host in site.consumers:
         checks += _config(site, host, seen)
     return checks
 
 
-def _port(site: FreqtradeSite, host: str, facts: probes.HostFacts) -> list[Check]:
-    """Check that the port which the producer is to listen on is free."""
-    ours = site.producers[host].port
+def _port(host: str, facts: probes.HostFacts, *, ours: bool) -> list[Check]:
+    """Check that the port which the producer is to listen on is free. ``ours``: the producer runs already."""
     return [
         holds(
             "port for the producer",
-            not port.taken and not port.error,
-            expected=f"{ours} free",
-            observed=port.error or ("taken" if port.taken else "free"),
+            not port.error and (ours or not port.taken),
+            expected=f"{port.port} free, or held by our own producer",
+            observed=port.error or (("held by our own producer" if ours else "taken") if port.taken else "free"),
             host=host,
             remedy="see with `ss -ltnp` who listens there; a producer of an earlier change must be stopped first",
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -77,11 +77,11 @@ def measure(phase: Phase[FreqtradeSite]) -> Shown:
 def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
     """Hold the baseline of this change against what was measured now."""
     site = phase.site
-    before = Reading.model_validate(phase.earlier("20_baseline")["reading"])
+    before = Reading.model_validate(phase.earlier("20_baseline", "reading"))
     after = shown.measured.reading
     found = figures.figures(before, after, list(site.consumers))
     phase.keep("figures", found)
-    phase.keep("figure_units", figures.UNITS)
+    phase.keep("figure_units", list(figures.UNITS.items()))
     phase.keep("sentence", _sentence(site, found))
     phase.keep("headline", ["before_after_requests", "candles_before", "candles_after", "before_after_delay"])
     return Effect(
@@ -95,13 +95,13 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
         soundness=tuple(measured.soundness(site, shown.measured)),
         requests_chart=phase.chart(
             "before_after_requests",
-            charts.before_after("Candle requests", "per candle", before.per_candle, after.per_candle)
-            if not site.freqtrade.enable_ws
-            else charts.before_after("Kline streams", "open", before.streams, after.streams),
+            _chart(site, "Kline streams", "open", before.streams, after.streams)
+            if site.freqtrade.enable_ws
+            else _chart(site, "Candle requests", "per candle", before.per_candle, after.per_candle),
         ),
         weight_chart=phase.chart(
             "before_after_weight",
-            charts.before_after("Request weight", "per minute", _known(before), _known(after)),
+            _chart(site, "Request weight", "per minute", before.weight_peak, after.weight_peak),
         ),
         delay_chart=phase.chart(
             "before_after_delay",
@@ -109,7 +109,6 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
                 "From a candle's close until the bot had analysed it",
                 "seconds",
                 {"before": before.all_delays, "after": after.all_delays},
-                limit=site.gates.candle_age_seconds,
             ),
         ),
     )
@@ -125,8 +124,14 @@ def _sentence(site: FreqtradeSite, found: dict[str, float | None]) -> str:
     return f"{told}; {number(wrong)} of {number(cells)} cells differ from the exchange"
 
 
-def _known(reading: Reading) -> dict[str, float]:
-    return {host: weight for host, weight in reading.weight_peak.items() if weight is not None}
+def _chart(
+    site: FreqtradeSite, title: str, unit: str, before: Mapping[str, float | None], after: Mapping[str, float | None]
+) -> Chart:
+    """Draw hosts in the order of the inventory: what an earlier notebook kept comes back sorted by name."""
+    drawn = [
+        {host: value for host in site.hosts if (value := values.get(host)) is not None} for values in (before, after)
+    ]
+    return charts.before_after(title, unit, *drawn)
 
 
 def _requests(site: FreqtradeSite, before: Reading, after: Reading) -> Sequence[Check]:
@@ -192,7 +197,7 @@ def _latency(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
 
 def claims(phase: Phase[FreqtradeSite], effect: Effect) -> Table:
     """Give every claim of the plan its verdict."""
-    start = read_checks(phase.earlier("40_consumers")["start"])
+    start = read_checks(phase.earlier("40_consumers", "start"))
     found = plan_claims.judged(
         phase.site,
         effect.before,
