@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import pytest
+from lab_project import BOTS, ROOT, Project
 from ruamel.yaml import YAML
-
-ROOT = Path(__file__).parents[2]
-BOTS = ROOT / ".venv" / "freqtrade"
-
-
-@dataclass(frozen=True)
-class Project:
-    root: Path
-
-    @property
-    def site(self) -> Path:
-        return self.root / "params" / "lab.yaml"
-
-    def runbook(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "runbook_lib", *arguments]
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.runbook(*arguments), cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-
-    def processes(self) -> list[psutil.Process]:
-        """Return every process that has this project's folder in its command line or its environment."""
-        return [process for process in psutil.process_iter() if str(self.root) in _words(process)]
-
-
-def _words(process: psutil.Process) -> str:
-    try:
-        return " ".join([*process.cmdline(), *process.environ().values(), process.cwd()])
-    except psutil.Error:
-        return ""
 
 
 @pytest.fixture

@@ -8,11 +8,10 @@ import signal
 import time
 
 import pytest
+from lab_project import Project
 
 from runbook_lib.record import statement
 from runbook_lib.record.folder import ChangeFolder
-
-from .conftest import Project
 
 PHASES = ["10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate"]
 PAIRS = 3  # of each producer
