@@ -71,6 +71,14 @@ after.candles_chart
 after.differences
 
 # %% [markdown]
+# ## What the change itself cost
+#
+# Bots that start load the list of markets, and producers their history: these calls do not fall with the feed.
+
+# %%
+effect.during
+
+# %% [markdown]
 # ## All figures
 
 # %%

@@ -37,20 +37,37 @@ LAST_LOOK_SECONDS = 4.0  # before the minute ends
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measured:
-    """One measurement with all its evidence. ``asked``: what it cost the exchange itself, in request weight."""
+class Counts:
+    """Calls to the exchange in some time, by every meter there is. ``whole``: host -> its log covers all of it."""
 
-    reading: Reading
-    bots_meter: FleetMeter
-    exchange_meter: FleetMeter | None
-    logs_whole: Mapping[str, bool]
-    comparison: Comparison
-    asked: int
+    bots: FleetMeter
+    exchange: FleetMeter | None
+    whole: Mapping[str, bool]
 
     @property
-    def meter(self) -> FleetMeter:
-        """The best meter there is: the exchange's own count where it can be asked."""
-        return self.exchange_meter or self.bots_meter
+    def best(self) -> FleetMeter:
+        """The exchange's own count where it can be asked."""
+        return self.exchange or self.bots
+
+    @property
+    def other_calls(self) -> dict[str, int]:
+        """Endpoint -> calls of bots that are not for candles, without the measurement's own pings."""
+        return {name: calls for name, calls in self.best.other_by_endpoint.items() if name != PING}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """One measurement with all its evidence.
+
+    ``counts``: over the measured candles; ``ever``: since the bots began, where over those candles nothing was called;
+    ``asked``: what the measurement cost the exchange itself, in request weight.
+    """
+
+    reading: Reading
+    counts: Counts
+    ever: Counts
+    comparison: Comparison
+    asked: int
 
 
 def measure(
@@ -75,27 +92,7 @@ def measure(
         held, truth, read_at = _read_candles(fleet, site, held_by, report)
         countdown(f"candle {site.gates.candles} of {site.gates.candles} to close", until, report)
         peaks = weights.result()
-    logs = fleet.on_all(
-        lambda session: probes.request_counts(session, bots[session.name].request_log, since=since, until=until),
-        [host for host, bot in bots.items() if bot.request_log],
-    ).unwrap()
-    bots_meter = fleet_meter(
-        "the bots' own logs",
-        logs,
-        candles=site.gates.candles,
-        weight_peak=peaks,
-        weight_limit=site.exchange.weight_per_minute,
-    )
-    counted = None
-    if site.exchange.admin_url is not None:
-        counted = exchange_count(
-            site.exchange.admin_url,
-            bots,
-            since=since,
-            until=until,
-            candles=site.gates.candles,
-            weight_limit=site.exchange.weight_per_minute,
-        )
+    counts = count(fleet, site, bots, since=since, until=until)
     window = common_window(
         held.values(),
         truth.candles,
@@ -104,19 +101,18 @@ def measure(
         settle_ms=round(site.feed.settle_seconds * 1000),
     )
     comparison = compare(held, truth.candles, window=window)
-    best = counted or bots_meter
     reading = Reading(
         since=since,
         until=until,
         candles=site.gates.candles,
-        meter=best.meter,
-        candle_requests=dict(best.candle_requests),
-        other_calls={name: count for name, count in best.other_by_endpoint.items() if name != PING},
-        own_pings=best.other_by_endpoint.get(PING, 0),
-        streams=dict(best.streams),
+        meter=counts.best.meter,
+        candle_requests=dict(counts.best.candle_requests),
+        other_calls=counts.other_calls,
+        own_pings=counts.best.other_by_endpoint.get(PING, 0),
+        streams=dict(counts.best.streams),
         weight_peak=peaks,
         weight_limit=site.exchange.weight_per_minute,
-        rejected={host: sum(statuses.values()) for host, statuses in best.rejected.items()},
+        rejected={host: sum(statuses.values()) for host, statuses in counts.best.rejected.items()},
         cells=comparison.cells,
         mismatching=comparison.mismatching_cells,
         missing=comparison.missing_candles,
@@ -130,8 +126,27 @@ def measure(
         },
         latency_ms=latencies,
     )
-    whole = {host: counts.whole for host, counts in logs.items()}
-    return Measured(reading, bots_meter, counted, whole, comparison, truth.weight)
+    return Measured(reading, counts, count(fleet, site, bots, since=0, until=until), comparison, truth.weight)
+
+
+def count(fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], *, since: float, until: float) -> Counts:
+    """Count the calls to the exchange in some time (unix seconds), as the bots logged them and as the exchange did."""
+    candles = max(1, round((until - since) / (timeframe_ms(site.freqtrade.timeframe) / 1000)))
+    limit = site.exchange.weight_per_minute
+    logs = fleet.on_all(
+        lambda session: probes.request_counts(session, bots[session.name].request_log, since=since, until=until),
+        [host for host, bot in bots.items() if bot.request_log],
+    ).unwrap()
+    exchange = None
+    if site.exchange.admin_url is not None:
+        exchange = exchange_count(
+            site.exchange.admin_url, bots, since=since, until=until, candles=candles, weight_limit=limit
+        )
+    return Counts(
+        bots=fleet_meter("the bots' own logs", logs, candles=candles, weight_limit=limit),
+        exchange=exchange,
+        whole={host: found.whole for host, found in logs.items()},
+    )
 
 
 def _weights(fleet: Fleet, site: FreqtradeSite, hosts: list[str], until: float) -> dict[str, int | None]:

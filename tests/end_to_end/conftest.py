@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from lab_project import BOTS, ROOT, Project
-from ruamel.yaml import YAML
 
 
 @pytest.fixture
@@ -23,16 +22,14 @@ def project(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Project]
     text = (
         text.replace("127.0.3.", f"127.0.{number}.").replace("18080", f"190{number}").replace("18081", f"191{number}")
     )
-    yaml = YAML()
-    site = yaml.load(text)
-    site["ssh"]["port"] = 22000 + number
-    site["gates"]["candles"] = 2
-    site["lab"]["exchange_port"] = int(f"190{number}")
-    site["lab"]["admin_port"] = int(f"191{number}")
-    site["lab"]["freqtrade"] = str(BOTS)
-    with (tmp_path / "params" / "lab.yaml").open("w") as file:
-        yaml.dump(site, file)
     made = Project(tmp_path)
+    made.site.write_text(text)
+    with made.edited() as site:
+        site["ssh"]["port"] = 22000 + number
+        site["gates"]["candles"] = 2
+        site["lab"]["exchange_port"] = int(f"190{number}")
+        site["lab"]["admin_port"] = int(f"191{number}")
+        site["lab"]["freqtrade"] = str(BOTS)
     yield made
     for process in made.processes():
         process.kill()

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
+from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
 BOTS = ROOT / ".venv" / "freqtrade"
@@ -20,6 +24,15 @@ class Project:
     @property
     def site(self) -> Path:
         return self.root / "params" / "lab.yaml"
+
+    @contextmanager
+    def edited(self) -> Iterator[Any]:
+        """Lend the site file's content to be changed."""
+        yaml = YAML()
+        site = yaml.load(self.site.read_text())
+        yield site
+        with self.site.open("w") as file:
+            yaml.dump(site, file)
 
     def runbook(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "runbook_lib", *arguments]

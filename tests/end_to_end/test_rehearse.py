@@ -79,8 +79,8 @@ def test_an_interrupt_leaves_no_process_and_a_valid_record(project: Project) -> 
 
 @pytest.mark.parametrize("project", [43], indirect=True)
 def test_a_failed_gate_stops_the_run_and_keeps_its_record(project: Project) -> None:
-    text = project.site.read_text()
-    project.site.write_text(text.replace('versions: ["2026.9"]', 'versions: ["1999.1"]'))
+    with project.edited() as site:
+        site["freqtrade"]["versions"] = ["1999.1"]
     run = project.start("rehearse", "--change", "unfit", "--pairs", "1")
     said, _ = run.communicate(timeout=240)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runbook_lib.freqtrade import bots, measure
-from runbook_lib.freqtrade.meters import agreement
+from runbook_lib.freqtrade.meters import FleetMeter, agreement
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.gates import at_least, equal, holds
 from runbook_lib.runner.phase import Phase
@@ -109,22 +109,23 @@ def soundness(site: FreqtradeSite, found: measure.Measured) -> list[Check]:
                 host=host,
                 remedy="measure again: the bot was restarted, or its log was cut",
             )
-            for host, whole in found.logs_whole.items()
+            for host, whole in found.counts.whole.items()
         ),
     ]
-    if found.exchange_meter is not None:
-        checks.append(agreement(found.bots_meter, found.exchange_meter))
-        checks += _weights_agree(found)
+    called = found.counts if any(found.counts.best.candle_requests.values()) else found.ever
+    if called.exchange is not None:
+        checks.append(agreement(called.bots, called.exchange))
+    if found.counts.exchange is not None:
+        checks += _weights_agree(found, found.counts.exchange)
     return checks
 
 
-def _weights_agree(found: measure.Measured) -> Sequence[Check]:
-    counted = found.exchange_meter.weight_peak if found.exchange_meter is not None else {}
+def _weights_agree(found: measure.Measured, exchange: FleetMeter) -> Sequence[Check]:
     return [
         equal(
             "weight read from the host is what the exchange counted",
             seen,
-            counted.get(host) or 0,
+            exchange.weight_peak.get(host) or 0,
             host=host,
             remedy="the host's calls leave by another address than it seems",
         )

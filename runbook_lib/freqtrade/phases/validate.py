@@ -8,6 +8,7 @@ from statistics import median
 
 from runbook_lib.freqtrade import bots, figures
 from runbook_lib.freqtrade import claims as plan_claims
+from runbook_lib.freqtrade.measure import Counts, count
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import measured
 from runbook_lib.freqtrade.phases.measured import Shown
@@ -37,6 +38,7 @@ class Effect:
     data: tuple[Check, ...]
     latency: tuple[Check, ...]
     soundness: tuple[Check, ...]
+    during: Table
     requests_chart: Chart
     weight_chart: Chart
     delay_chart: Chart
@@ -79,7 +81,10 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
     site = phase.site
     before = Reading.model_validate(phase.earlier("20_baseline", "reading"))
     after = shown.measured.reading
+    during = count(phase.fleet, site, _all(site), since=before.until, until=after.since)
     found = figures.figures(before, after, list(site.consumers))
+    found["candle_requests_during_change"] = sum(during.best.candle_requests.values())
+    found["other_requests_during_change"] = sum(during.other_calls.values())
     phase.keep("figures", found)
     phase.keep("figure_units", list(figures.UNITS.items()))
     phase.keep("sentence", _sentence(site, found))
@@ -93,6 +98,7 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
         data=tuple(_data(site, after)),
         latency=tuple(_latency(site, after)),
         soundness=tuple(measured.soundness(site, shown.measured)),
+        during=_during(during, after.since - before.until),
         requests_chart=phase.chart(
             "before_after_requests",
             _chart(site, "Kline streams", "open", before.streams, after.streams)
@@ -112,6 +118,17 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
             ),
         ),
     )
+
+
+def _during(counts: Counts, seconds: float) -> Table:
+    """Show what the change itself cost the exchange: bots that start load markets and history."""
+    endpoints = list(counts.other_calls)
+    rows = [
+        (host, requests, *(counts.best.other_calls[host].get(name, 0) for name in endpoints))
+        for host, requests in counts.best.candle_requests.items()
+    ]
+    note = f"Calls in the {seconds / 60:.0f} minutes between the two measurements, counted by {counts.best.meter}."
+    return Table("While the fleet was changed", ("host", "candle requests", *endpoints), rows, note)
 
 
 def _sentence(site: FreqtradeSite, found: dict[str, float | None]) -> str:
