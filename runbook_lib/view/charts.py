@@ -33,12 +33,7 @@ def bars(title: str, unit: str, values: Mapping[str, float]) -> Chart:
         axes.barh(range(len(values)), list(values.values()), 0.7, color=style.AFTER, linewidth=0)
         for place, length in enumerate(values.values()):
             axes.text(length + longest * 0.008, place, number(length), va="center", fontsize=8)
-        axes.set_yticks(range(len(values)), [redact(host) for host in values])
-        axes.invert_yaxis()
-        axes.set_xlim(0, longest * 1.09)
-        axes.set_xlabel(redact(unit))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", linewidth=0.6)
+        _lay_out(axes, values, longest, unit)
         drawing.alt = f"{title}: {told}. {'; '.join(f'{host}: {number(value)}' for host, value in values.items())}."
     return drawing.chart
 
@@ -59,12 +54,7 @@ def before_after(title: str, unit: str, before: Mapping[str, float], after: Mapp
             axes.barh(places, lengths, _BAR * 0.92, color=colour, hatch=hatch, edgecolor=style.PAPER, linewidth=0)
             for place, length in zip(places, lengths, strict=True):
                 axes.text(length + longest * 0.008, place, number(length), va="center", fontsize=8)
-        axes.set_yticks(range(len(hosts)), [redact(host) for host in hosts])
-        axes.invert_yaxis()
-        axes.set_xlim(0, longest * 1.09)
-        axes.set_xlabel(redact(unit))
-        axes.tick_params(axis="y", length=0)
-        axes.grid(axis="x", linewidth=0.6)
+        _lay_out(axes, hosts, longest, unit)
         handles = [
             Patch(facecolor=style.BEFORE, hatch=style.HATCH, edgecolor=style.PAPER, linewidth=0, label="before"),
             Patch(facecolor=style.AFTER, label="after"),
@@ -181,6 +171,17 @@ def change(before: float, after: float, unit: str) -> str:
         return told
     percent = (after - before) / before * 100
     return f"{told}, {'−' if percent < 0 else '+' if percent > 0 else '±'}{abs(percent):.3g}\u202f%"
+
+
+def _lay_out(axes: Axes, hosts: Iterable[str], longest: float, unit: str) -> None:
+    """Name the hosts downwards, and leave room for the numbers at the ends of the bars."""
+    names = [redact(host) for host in hosts]
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, longest * 1.09)
+    axes.set_xlabel(redact(unit))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", linewidth=0.6)
 
 
 def _heat(axes: Axes, rows: Sequence[str], columns: Sequence[str], counts: Sequence[Sequence[int]], most: int) -> None:

@@ -12,6 +12,7 @@ from runbook_lib.freqtrade.configs.on_host import check_on_host, problems
 from runbook_lib.freqtrade.configs.parse import read_config
 from runbook_lib.freqtrade.configs.schema import HostCheck
 from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.freqtrade.phases import reaching
 from runbook_lib.gates import at_least, at_most, holds, reported
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check, FleetResult
@@ -234,21 +235,10 @@ def _config(site: FreqtradeSite, host: str, seen: Observed) -> list[Check]:
 
 
 def _reach(site: FreqtradeSite, producer: str, survey: Survey) -> list[Check]:
-    place = f"{site.hosts[producer].address}:{site.producers[producer].port}"
     reached = survey.reached[producer]
     if isinstance(reached, RunbookError):
-        return [reported("port can be opened", reached, expected=place)]
-    return [
-        holds(
-            f"reaches {place} on {producer}",
-            passed=not reach.error,
-            expected="connection within seconds",
-            observed=reach.error or f"median {reach.p50_ms:.3g} ms",
-            host=consumer,
-            remedy="open that port on the producer for this consumer, and no one else",
-        )
-        for consumer, reach in reached.items()
-    ]
+        return [reported("port can be opened", reached, expected=reaching.place(site, producer))]
+    return reaching.checks(site, producer, reached)
 
 
 def _pairs(site: FreqtradeSite, survey: Survey) -> list[Check]:

@@ -11,7 +11,7 @@ from runbook_lib.freqtrade.configs.access import ProducerSecrets, read_secrets
 from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.configs.units import producer_unit
 from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.freqtrade.phases import planned
+from runbook_lib.freqtrade.phases import planned, reaching
 from runbook_lib.freqtrade.phases.planned import Planned
 from runbook_lib.gates import holds
 from runbook_lib.runner.phase import Phase
@@ -98,20 +98,9 @@ def dry() -> Check:
 
 def _reachable(phase: Phase[FreqtradeSite]) -> list[Check]:
     site = phase.site
-    return [
-        holds(
-            f"reaches producer {name}",
-            passed=not reach.error,
-            expected="connection within seconds",
-            observed=reach.error or f"median {reach.p50_ms:.3g} ms",
-            host=host,
-            remedy="open the producer's port for this consumer",
-        )
-        for name, producer in site.producers.items()
-        for host, reach in probes.reach(
-            phase.fleet[name],
-            {consumer: phase.fleet[consumer] for consumer in site.consumers},
-            address=site.hosts[name].address,
-            port=producer.port,
-        ).items()
-    ]
+    consumers = {host: phase.fleet[host] for host in site.consumers}
+    found = []
+    for name, producer in site.producers.items():
+        reached = probes.reach(phase.fleet[name], consumers, address=site.hosts[name].address, port=producer.port)
+        found += reaching.checks(site, name, reached)
+    return found
