@@ -67,6 +67,9 @@ effect.delay_chart
 # %%
 after.candles_chart
 
+# %% [markdown]
+# What differs, if anything, named one by one.
+
 # %%
 after.differences
 

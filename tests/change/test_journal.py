@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from runbook_lib.change import journal
 from runbook_lib.change.journal import START, Journal, read
 from runbook_lib.errors import RecordError
 from runbook_lib.redaction import MASK
@@ -24,15 +25,16 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def lines(path: Path) -> list[str]:
-    journal = Journal(path, "30_producers", clock=lambda: 1_763_920_000.25)
+    writer = Journal(path, "30_producers", clock=lambda: 1_763_920_000.25)
     for number in range(EVENTS):
-        journal.write("intent", "73", act=f"step {number}", before=None)
+        writer.write("intent", "73", act=f"step {number}", before=None)
     return path.read_text().splitlines()
 
 
 def test_what_was_written_is_read_back(path: Path) -> None:
-    journal = Journal(path, "30_producers", clock=lambda: 12.5)
-    first = journal.write("intent", "73", act="create größe", mode=0o600, before={"active": "failed"})
+    first = Journal(path, "30_producers", clock=lambda: 12.5).write(
+        "intent", "73", act="create größe", mode=0o600, before={"active": "failed"}
+    )
     second = Journal(path, "40_consumers").write("gate")
     assert list(read(path)) == [first, second]
     assert (first.number, first.at, first.phase, first.what, first.host) == (1, 12.5, "30_producers", "intent", "73")
@@ -93,6 +95,13 @@ def test_two_lines_that_changed_places_are_found(lines: list[str], path: Path, a
     assert broken_at(path, lines) == at + 1
 
 
+def test_a_forged_beginning_is_found_by_its_number(lines: list[str], path: Path) -> None:
+    """Whoever chains the rest anew still has to lie about every number."""
+    content = json.loads(lines[1])
+    del content["chain"]
+    assert broken_at(path, [json.dumps({**content, "chain": journal._chain(START, content)})]) == 1
+
+
 @pytest.mark.parametrize("line", ["", "{", "[]", "7", '{"number": 1}', "torn {"])
 def test_a_line_that_is_none_is_found(lines: list[str], path: Path, line: str) -> None:
     assert broken_at(path, [*lines, line]) == EVENTS + 1
@@ -130,9 +139,9 @@ def _unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write_some(path: Path, name: str, times: int) -> None:
-    journal = Journal(path, name)
+    writer = Journal(path, name)
     for number in range(times):
-        journal.write("intent", detail_number=number)
+        writer.write("intent", detail_number=number)
 
 
 def test_two_writers_at_once_keep_one_chain(path: Path) -> None:
@@ -165,10 +174,10 @@ def spy_on_fsync(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[tuple[str,
 
 def test_the_disk_has_an_event_before_write_returns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced = spy_on_fsync(monkeypatch, path)
-    journal = Journal(path, "p")
-    journal.write("intent")
+    writer = Journal(path, "p")
+    writer.write("intent")
     assert synced == [("file", 1), ("folder", 1)]  # a new file's name is on the disk only with its folder
-    journal.write("done")
+    writer.write("done")
     assert synced[2:] == [("file", 2)]
 
 
