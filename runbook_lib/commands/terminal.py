@@ -13,7 +13,7 @@ from rich.status import Status
 from runbook_lib.redaction import redact
 from runbook_lib.values import Progress, Verdict
 
-console = Console(highlight=False)
+console = Console(highlight=False, soft_wrap=True)
 MARKS = {Verdict.SUCCESSFUL: "[green]✔[/]", Verdict.INCONCLUSIVE: "[yellow]?[/]", Verdict.FAILED: "[red]✘[/]"}
 PLAIN_EVERY_SECONDS = 15.0
 

@@ -16,6 +16,8 @@ from runbook_lib.view.charts import Chart
 from runbook_lib.view.tables import Table
 
 DIFFERENCES_SHOWN = 200
+NOT_LOGGED = ("ping", "stream")
+"""What the exchange counts and no bot logs: our own looks at the weight, and websocket connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def soundness(site: FreqtradeSite, found: measure.Measured) -> list[Check]:
     ]
     called = found.counts if any(found.counts.best.candle_requests.values()) else found.ever
     if called.exchange is not None:
-        checks.append(agreement(called.bots, called.exchange))
+        checks.append(agreement(called.bots, called.exchange, ignore=NOT_LOGGED))
     if found.counts.exchange is not None:
         checks += _weights_agree(found, found.counts.exchange)
     return checks
