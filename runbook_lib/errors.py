@@ -31,6 +31,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from runbook_lib.redaction import redact
+
 
 class RunbookError(Exception):
     """Base of every error that an operator may see.
@@ -49,7 +51,13 @@ class RunbookError(Exception):
     def __str__(self) -> str:
         where = f"{self.host}: " if self.host else ""
         then = f" -> {self.remedy}" if self.remedy else ""
-        return f"{where}{self.what}{then}"
+        return redact(f"{where}{self.what}{then}")
+
+    def _render_traceback_(self) -> list[str]:
+        """Show in a notebook's cell what a terminal shows: where in this library it arose helps no operator."""
+        where = f"{self.host}: " if self.host else ""
+        lines = [f"\x1b[1;31m{type(self).__name__}\x1b[0m: {redact(f'{where}{self.what}')}"]
+        return [*lines, f"-> {redact(self.remedy)}"] if self.remedy else lines
 
     def __reduce__(self) -> tuple[object, ...]:
         """Survive pickling: results cross thread and process borders."""
