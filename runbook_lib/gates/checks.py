@@ -76,6 +76,6 @@ def holds(  # noqa: PLR0913 - the words of one check
     return Check(name, _verdict(passed), expected, observed, host, remedy)
 
 
-def reported(name: str, error: RunbookError, *, expected: str) -> Check:
+def reported(name: str, error: RunbookError, *, expected: str, host: str | None = None) -> Check:
     """Fail a check that could not be made because the host answered with an error, in the error's own words."""
-    return Check(name, Verdict.FAILED, expected, error.what, error.host, error.remedy)
+    return Check(name, Verdict.FAILED, expected, error.what, error.host or host, error.remedy)

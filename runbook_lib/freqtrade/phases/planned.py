@@ -90,7 +90,7 @@ def judge_configs(phase: Phase[FreqtradeSite], planned: Planned) -> list[Check]:
 def _judged(host: str, found: list[str] | None, error: RunbookError | None, path: str) -> Check:
     expected = "valid, no unknown key, no placeholder secret"
     if error is not None:
-        return reported("new config", error, expected=expected)
+        return reported("new config", error, expected=expected, host=host)
     return holds(
         "new config",
         passed=not found,

@@ -220,7 +220,7 @@ def _config(site: FreqtradeSite, host: str, seen: Observed) -> list[Check]:
     try:
         found = problems(path, seen.config, seen.checked) if seen.checked is not None else []
     except RunbookError as error:
-        return [*checks, reported("config is sound", error, expected="what freqtrade can read")]
+        return [*checks, reported("config is sound", error, expected="what freqtrade can read", host=host)]
     checks.append(
         holds(
             "config is sound",

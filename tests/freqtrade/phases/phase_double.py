@@ -1,0 +1,27 @@
+"""A phase without a kernel, a journal or hosts: it remembers what is kept and shows gates as the real one does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from runbook_lib.freqtrade.params import FreqtradeSite
+from runbook_lib.params import load
+from runbook_lib.values import Check
+from runbook_lib.view import tables
+
+LAB = Path(__file__).parents[3] / "params" / "lab.yaml"
+
+
+class PhaseDouble:
+    def __init__(self, site: FreqtradeSite | None = None, *, dry_run: bool = False) -> None:
+        self.site = site or load(LAB, FreqtradeSite)
+        self.dry_run = dry_run
+        self.kept: dict[str, Any] = {}
+
+    def keep(self, name: str, value: Any) -> None:
+        self.kept[name] = value
+
+    def gate(self, name: str, checks: Sequence[Check]) -> tables.GateView:
+        return tables.checks(checks, name)
