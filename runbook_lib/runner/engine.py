@@ -26,7 +26,10 @@ SAVE_EVERY_SECONDS = 1.0
 
 
 class IpcKernelManager(AsyncKernelManager):
-    """Kernels that listen on sockets in the file system: no TCP port that another user of the machine could reach."""
+    """Kernels whose channels are sockets in a folder that nobody else may enter, not TCP ports open to every login.
+
+    ipykernel keeps one port of its own on loopback, for the output of forked children; it takes nothing without a key.
+    """
 
     def _transport_default(self) -> str:
         return "ipc"

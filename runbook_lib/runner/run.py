@@ -111,9 +111,15 @@ def _run_one(
     except RunError as failure:
         error = failure.what
     except PapermillExecutionError as failure:
-        error = failure.evalue or failure.ename
         kind = _kind(failure.ename)
+        error = _one_line(failure.ename, failure.evalue)
     return NotebookRun(notebook.stem, output, started, time.time() - started, error, kind)
+
+
+def _one_line(name: str, said: str) -> str:
+    """Return an error of ours in its own words, any other with its name: a KeyError's words alone say nothing."""
+    first = said.strip().splitlines()[:1]
+    return first[0] if first and hasattr(errors, name) else ": ".join([name, *first])
 
 
 def _kind(name: str) -> type[errors.RunbookError]:

@@ -32,9 +32,8 @@ def lines(path: Path) -> list[str]:
 
 
 def test_what_was_written_is_read_back(path: Path) -> None:
-    first = Journal(path, "30_producers", clock=lambda: 12.5).write(
-        "intent", "73", act="create größe", mode=0o600, before={"active": "failed"}
-    )
+    writer = Journal(path, "30_producers", clock=lambda: 12.5)
+    first = writer.write("intent", "73", act="create größe", mode=0o600, before={"active": "failed"})
     second = Journal(path, "40_consumers").write("gate")
     assert list(read(path)) == [first, second]
     assert (first.number, first.at, first.phase, first.what, first.host) == (1, 12.5, "30_producers", "intent", "73")
