@@ -41,7 +41,7 @@ class Engine:
                 f"the plan no longer fits: {'; '.join(changes)}", remedy="plan again and read the diff", host=plan.host
             )
         for step in plan.files:
-            self._write(session, step)
+            self._write(session, step, sudo=self._scope == "system" and step.wanted.path == wanted.service.unit_file)
         if plan.service is not None:
             self._serve(session, plan.service)
         left = self.plan(session, wanted)
@@ -54,13 +54,14 @@ class Engine:
         return True
 
     def _observe(self, session: Session, wanted: Wanted) -> tuple[dict[str, SeenFile], UnitState]:
-        files = self._files(session)
+        files = Files(session)
         states = files.stat_all([file.path for file in wanted.files])
         seen = {path: SeenFile(state, files.read(path) if state.exists else None) for path, state in states.items()}
         return seen, Units(session, self._scope).observe([wanted.service.name])[wanted.service.name]
 
-    def _write(self, session: Session, step: FileStep) -> None:
-        files, path = self._files(session), step.wanted.path
+    def _write(self, session: Session, step: FileStep, *, sudo: bool) -> None:
+        """Write one file; ``sudo``: only root may, as with units of the host's own systemd, which all may read."""
+        files, path = Files(session), step.wanted.path
         original = None
         if step.before.state.exists:
             original = f"{ORIGINALS}/{step.before.state.sha256}"
@@ -76,7 +77,7 @@ class Engine:
         )
         if original is not None and not files.stat(original).exists:
             files.copy(path, original)
-        files.write(path, step.wanted.content, step.wanted.mode)
+        Files(session, sudo=sudo).write(path, step.wanted.content, step.wanted.mode)
         self._journal.write("done", session.name, act=step.describe(), path=path, after=step.digest)
 
     def _serve(self, session: Session, step: ServiceStep) -> None:
@@ -94,6 +95,3 @@ class Engine:
         for each in step.acts:
             act[each](name)
         self._journal.write("done", session.name, act=step.describe(), unit=name)
-
-    def _files(self, session: Session) -> Files:
-        return Files(session)

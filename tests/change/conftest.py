@@ -32,8 +32,9 @@ class MemoryHost:
 
 
 class MemoryFiles:
-    def __init__(self, host: MemoryHost) -> None:
+    def __init__(self, host: MemoryHost, *, sudo: bool = False) -> None:
         self._host = host
+        self._write = "write as root" if sudo else "write"
 
     def stat(self, path: str) -> FileState:
         return self._host.state(path)
@@ -45,7 +46,7 @@ class MemoryFiles:
         return self._host.files[path][0] if path in self._host.files else None
 
     def write(self, path: str, data: bytes, mode: int) -> None:
-        self._host.acts.append(("write", path))
+        self._host.acts.append((self._write, path))
         if "write" not in self._host.deaf:
             self._host.files[path] = (data, mode)
 
@@ -56,7 +57,7 @@ class MemoryFiles:
 
 class MemoryUnits:
     def __init__(self, host: MemoryHost, scope: str) -> None:
-        assert scope == "user"
+        assert scope in {"user", "system"}
         self._host = host
 
     def observe(self, names: list[str]) -> dict[str, UnitState]:

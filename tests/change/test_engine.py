@@ -202,3 +202,13 @@ def test_a_restart_without_a_changed_unit_file_reads_nothing_again(engine: Engin
     host.active, host.enabled = "active", True
     engine.apply(host, engine.plan(host, WANTED), WANTED)
     assert host.acts[1:] == [("write", CONFIG.path), ("restart", "bot.service")]
+
+
+def test_root_writes_a_unit_of_the_hosts_own_systemd_and_nothing_else(host: Any, journal: Path) -> None:
+    unit = File("/etc/systemd/system/bot.service", b"[Service]")
+    wanted = Wanted("75", (CONFIG, unit), Service("bot.service", unit.path))
+    host.files[unit.path] = (b"[Unit]", 0o644)
+    engine = Engine(Journal(journal, "30_producers"), "system")
+    engine.apply(host, engine.plan(host, wanted), wanted)
+    kept = f"{ORIGINALS}/{hashlib.sha256(b'[Unit]').hexdigest()}"
+    assert host.acts[:3] == [("write", CONFIG.path), ("copy", unit.path, kept), ("write as root", unit.path)]
