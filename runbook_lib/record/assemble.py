@@ -100,9 +100,9 @@ def _verdict(notebooks: Sequence[Executed], glued: Mapping[str, dict[str, Any]],
     verdicts = [check.verdict for kept in glued.values() for check in _gates(kept)]
     if ending.stopped_by is not None:
         verdicts.append(ending.stopped_by)
-    if any(not notebook.completed for notebook in notebooks) and ending.stopped_by is None:
+    if any(notebook.begun and not notebook.completed for notebook in notebooks) and ending.stopped_by is None:
         verdicts.append(Verdict.FAILED)
-    if ending.not_run or ending.dry_run:
+    if ending.not_run or ending.dry_run or not all(notebook.begun for notebook in notebooks):
         verdicts.append(Verdict.INCONCLUSIVE)
     return Verdict.worst(verdicts)
 
@@ -135,11 +135,12 @@ def _figures(found: Mapping[str, float | None], told: Sequence[Sequence[str]]) -
 
 def _section(folder: ChangeFolder, notebook: Executed, kept: Mapping[str, Any]) -> report.Section:
     gates = [check.verdict for check in _gates(kept)]
-    verdict = Verdict.worst(gates) if notebook.completed else Verdict.worst([*gates, Verdict.FAILED])
+    if not notebook.completed:
+        gates.append(Verdict.FAILED if notebook.begun else Verdict.INCONCLUSIVE)
     return report.Section(
         name=notebook.name,
         title=notebook.title,
-        verdict=verdict,
+        verdict=Verdict.worst(gates),
         seconds=notebook.seconds,
         items=items(folder, notebook),
         source=folder.name_of(notebook.path),

@@ -59,6 +59,11 @@ class Executed:
         return bool(self.cells) and all(cell.completed for cell in self.cells)
 
     @property
+    def begun(self) -> bool:
+        """Whether any code cell was run; one that was only laid out was not."""
+        return any(cell.completed or cell.error for cell in self.cells)
+
+    @property
     def error(self) -> str:
         """The first error, one line; empty if there was none."""
         return next((cell.error for cell in self.cells if cell.error), "")
