@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from runbook_lib.commands import terminal
-from runbook_lib.errors import GateInconclusive
+from runbook_lib.errors import GateFailed, GateInconclusive
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.params import project_root
 from runbook_lib.record.assemble import Ending, Record, assemble
@@ -39,13 +40,16 @@ def execute(  # noqa: PLR0913 - one run
     *,
     dry_run: bool,
     started: float,
+    left_out: Sequence[str] = (),
 ) -> tuple[Record, NotebookRun | None]:
     """Run the notebooks in order; return the record, and the notebook that stopped the run, if one did.
 
-    The record is drawn up from what was executed also when the run is interrupted.
+    The record is drawn up from what was executed also when the run is interrupted. ``left_out``: notebooks of the
+    runbook that are not asked for now and have not been run either: without them nothing whole is proven.
     """
     folder = change_folder(site_file, change_id).create()
     folder.keep_site(site_file)
+    folder.set_aside((path.stem for path in notebooks), f"{datetime.fromtimestamp(started, UTC):%Y%m%d-%H%M%S}")
     parameters = notebook_parameters(site_file, change_id, dry_run=dry_run)
     ending = Ending(TITLE, site.site, started, started, dry_run=dry_run, not_run=tuple(path.stem for path in notebooks))
     stopped: NotebookRun | None = None
@@ -65,7 +69,7 @@ def execute(  # noqa: PLR0913 - one run
         ending = replace(ending, stopped_by=Verdict.INCONCLUSIVE, why=STOPPED)
         raise
     finally:
-        record = assemble(folder, replace(ending, ended=time.time()))
+        record = assemble(folder, replace(ending, ended=time.time(), not_run=(*ending.not_run, *left_out)))
     return record, stopped
 
 
@@ -79,8 +83,10 @@ def _show(ended: NotebookRun) -> Verdict:
 
 
 def conclude(record: Record, stopped: NotebookRun | None, folder: ChangeFolder) -> None:
-    """Print the verdict line and where the record lies; raise what stopped the run."""
+    """Print the verdict line and where the record lies; exit as what stopped the run says, or a gate run earlier."""
     terminal.verdict(record.verdict, record.sentence)
     terminal.console.print(f"  report: {folder.report}\n  record: {folder.record}")
     if stopped is not None:
         raise SystemExit(stopped.kind.exit_code)
+    if record.verdict is Verdict.FAILED:
+        raise SystemExit(GateFailed.exit_code)

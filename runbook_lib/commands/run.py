@@ -31,7 +31,11 @@ def run(site: Path, change_id: str, only: tuple[str, ...], *, dry_run: bool) -> 
     chosen = [
         path for path in notebooks if (not only or path.stem in only) and not (dry_run and path.stem in NEEDS_A_CHANGE)
     ]
+    if not chosen:
+        raise ParamsError("nothing to run", remedy=f"a dry run leaves out {', '.join(NEEDS_A_CHANGE)}")
+    folder = change_folder(site, change_id)
+    left_out = [path.stem for path in notebooks if path not in chosen and not (folder.notebooks / path.name).exists()]
     if params.lab is not None and not labs.status(params.lab.directory).answers:
         raise LabError(f"site {params.site} is a lab, and it does not run", remedy="start it with `runbook lab up`")
-    record, stopped = execute(params, site, change_id, chosen, dry_run=dry_run, started=time.time())
-    conclude(record, stopped, change_folder(site, change_id))
+    record, stopped = execute(params, site, change_id, chosen, dry_run=dry_run, started=time.time(), left_out=left_out)
+    conclude(record, stopped, folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -78,7 +78,7 @@ class ChangeFolder:
             for directory in (self.notebooks, self.charts):
                 directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RecordError(f"{self.path}: cannot be made: {error}", remedy="choose another --outputs") from None
+            raise RecordError(f"{self.path}: cannot be made: {error}", remedy="check space and permissions") from None
         return self
 
     def require(self) -> ChangeFolder:
@@ -86,6 +86,17 @@ class ChangeFolder:
         if not self.path.is_dir():
             raise RecordError(f"{self.path}: no such change", remedy="check the change id; it is a folder in outputs/")
         return self
+
+    def set_aside(self, notebooks: Iterable[str], moment: str) -> None:
+        """Move executed notebooks that are about to run again to ``earlier/MOMENT``.
+
+        They stay evidence, but no verdict, claim or figure is taken from them any more.
+        """
+        for name in notebooks:
+            executed, kept = self.notebooks / f"{name}.ipynb", self.path / "earlier" / moment / f"{name}.ipynb"
+            if executed.exists():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                executed.replace(kept)
 
     def keep_site(self, source: Path) -> None:
         """Keep a copy of the site file, its secrets masked should there be any."""

@@ -78,3 +78,12 @@ def test_files_are_sorted_by_name_and_links_are_refused(tmp_path: Path) -> None:
     (change.path / "link").symlink_to("journal.jsonl")
     with pytest.raises(RecordError, match="is a link"):
         list(change.files())
+
+
+def test_what_runs_again_is_kept_apart_and_still_in_the_record(tmp_path: Path) -> None:
+    change = ChangeFolder(tmp_path, "c").create()
+    for name in ("10_a", "20_b"):
+        (change.notebooks / f"{name}.ipynb").write_text(name)
+    change.set_aside(["20_b", "30_c"], "20251123-180000")
+    assert [path.name for path in change.notebooks.iterdir()] == ["10_a.ipynb"]
+    assert "earlier/20251123-180000/20_b.ipynb" in [change.name_of(path) for path in change.files()]
