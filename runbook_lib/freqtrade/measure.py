@@ -6,8 +6,9 @@ A window begins when a candle opens and ends when another does: each request bel
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from runbook_lib.fleet import Fleet
@@ -30,7 +31,7 @@ from runbook_lib.freqtrade.reading import Reading
 from runbook_lib.view.progress import Reporter, Waiting, countdown
 
 HISTORY = 1000  # candles read of every pair
-READ_AFTER = 0.5  # share of the last candle after which bots are read: they have had time, and the next is far
+READ_AFTER_SECONDS = 30.0  # of the last candle: the bots have had time for the one before it, whose age is judged
 LOOK_EVERY_SECONDS = 10.0  # at the exchange's count of request weight
 PING = "ping"  # what looking at the weight costs; bots never ask for it
 LAST_LOOK_SECONDS = 4.0  # before the minute ends
@@ -81,12 +82,12 @@ def measure(
     since = (time.time() // length + 1) * length
     until = since + site.gates.candles * length
     countdown("the next candle to open", since, report)
-    with ThreadPoolExecutor(1) as aside:
+    with _aside() as aside:
         weights = aside.submit(_weights, fleet, site, list(bots), until)
         latencies = _latencies(fleet, site, report)
         countdown(
             f"candle {site.gates.candles} of {site.gates.candles} to be in the bots' hands",
-            until - (1 - READ_AFTER) * length,
+            when_read(until, length),
             report,
         )
         held, truth, read_at = _read_candles(fleet, site, held_by, report)
@@ -115,7 +116,7 @@ def measure(
         rejected={host: sum(statuses.values()) for host, statuses in counts.best.rejected.items()},
         cells=comparison.cells,
         mismatching=comparison.mismatching_cells,
-        missing=comparison.missing_candles,
+        missing=comparison.missing_candles + comparison.extra_candles,
         newest_age={
             host: max(newest_age(candles, read_at[host], site.freqtrade.timeframe).values())
             for host, candles in held.items()
@@ -127,6 +128,23 @@ def measure(
         latency_ms=latencies,
     )
     return Measured(reading, counts, count(fleet, site, bots, since=0, until=until), comparison, truth.weight)
+
+
+def when_read(until: float, length: float) -> float:
+    """Return when bots are read, in the last candle of a time that ends at ``until``: unix seconds."""
+    return until - length + min(READ_AFTER_SECONDS, length / 2)
+
+
+@contextmanager
+def _aside() -> Iterator[ThreadPoolExecutor]:
+    """Lend a thread for what goes on beside; when the measurement breaks off, nobody waits until it ends."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown()
 
 
 def count(fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], *, since: float, until: float) -> Counts:

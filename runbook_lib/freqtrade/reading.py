@@ -14,7 +14,7 @@ class Reading(Model):
     pair, when it was read), ``delays`` (seconds from a candle's close until the bot had analysed it, one per pair).
     ``other_calls``: the bots' own, by endpoint; ``own_pings``: what looking at the weight cost, one each.
     ``latency_ms``: round trips, by "consumer → producer". ``cells`` were compared with the exchange's settled values,
-    ``mismatching`` of them differ, ``missing`` candles were not there.
+    ``mismatching`` of them differ, ``missing`` candles were held by the bot only or by the exchange only.
     """
 
     since: float

@@ -29,15 +29,17 @@ def measure(phase: Phase[FreqtradeSite]) -> Shown:
 def gate(phase: Phase[FreqtradeSite], shown: Shown) -> GateView:
     """Judge whether this is a baseline to compare with."""
     reading = shown.measured.reading
-    streams = reading.streams_total or 0
-    asks = streams if phase.site.freqtrade.enable_ws else reading.fleet_per_candle
+    by_streams = phase.site.freqtrade.enable_ws
+    remedy = "look whether the feeders are running, and whether freqtrade.enable_ws in the site file is right"
+    if by_streams and reading.streams_total is None:
+        remedy = "only the lab's exchange tells how many streams are open: measure with enable_ws off"
     checks = [
         at_least(
             "feeders ask the exchange for candles",
-            asks,
+            reading.streams_total if by_streams else reading.fleet_per_candle,
             1,
-            unit="streams" if phase.site.freqtrade.enable_ws else "requests per candle",
-            remedy="look whether the feeders are running, and whether freqtrade.enable_ws in the site file is right",
+            unit="streams" if by_streams else "requests per candle",
+            remedy=remedy,
         ),
         *measured.soundness(phase.site, shown.measured),
     ]

@@ -1,0 +1,36 @@
+"""Whether what was measured is a baseline to compare with."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from phase_double import PhaseDouble
+from test_validate import FEEDERS, reading
+
+from runbook_lib.freqtrade.phases import baseline, measured
+from runbook_lib.values import Verdict
+
+
+@pytest.mark.parametrize(
+    ("enable_ws", "requests", "streams", "verdict"),
+    [
+        (False, 330, {}, Verdict.SUCCESSFUL),
+        (False, 0, {}, Verdict.FAILED),
+        (True, 0, dict.fromkeys(FEEDERS, 110), Verdict.SUCCESSFUL),
+        (True, 330, dict.fromkeys(FEEDERS, 0), Verdict.FAILED),
+        (True, 330, {}, Verdict.INCONCLUSIVE),  # a real exchange tells nobody how many streams are open
+    ],
+)
+def test_feeders_ask_for_candles(
+    monkeypatch: pytest.MonkeyPatch, enable_ws: bool, requests: int, streams: dict[str, int], verdict: Verdict
+) -> None:
+    monkeypatch.setattr(measured, "soundness", lambda *_: [])
+    lab = PhaseDouble().site
+    site = lab.model_copy(update={"freqtrade": lab.freqtrade.model_copy(update={"enable_ws": enable_ws})})
+    seen = reading(dict.fromkeys(FEEDERS, requests), streams=streams)
+    phase: Any = PhaseDouble(site)
+    shown: Any = SimpleNamespace(measured=SimpleNamespace(reading=seen))
+    (check,) = baseline.gate(phase, shown).checks
+    assert check.verdict is verdict
