@@ -1,7 +1,7 @@
 """The papermill engine of this library: kernels over IPC, and what a cell waits for shown while it runs.
 
-papermill finds it by its entry point (``papermill.engine``, name ``runbook``). A cell's progress arrives as display
-data of the type that `runbook_lib.view.progress` sends; it goes to the listener that the caller hands over.
+`runbook_lib.runner.run` makes it known to papermill. A cell's progress arrives as display data of the type that
+`runbook_lib.view.progress` sends; it goes to the listener that the caller hands over.
 """
 
 from __future__ import annotations
