@@ -1,4 +1,7 @@
-"""`runbook report`: where a change's report lies, what it says, and whether its files are as they were recorded."""
+"""`runbook report`: where a change's report lies, what it says, and whether its files are as they were recorded.
+
+A change that was stepped through by hand has no record before somebody asks for it: then it is drawn up here.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,27 @@ from pathlib import Path
 import click
 
 from runbook_lib.commands import terminal
-from runbook_lib.commands.execute import change_folder
+from runbook_lib.commands.execute import TITLE, change_folder
 from runbook_lib.commands.wiring import LAB_SITE
 from runbook_lib.errors import RecordError
-from runbook_lib.record import statement
+from runbook_lib.record import by_hand, statement
+from runbook_lib.record.assemble import assemble
 from runbook_lib.values import Verdict
 
 
 @click.command()
 @click.option("--site", type=click.Path(path_type=Path), default=LAB_SITE, show_default=True, help="site file")
 @click.option("--change", "change_id", required=True, help="change id: the folder below outputs/")
-def report(site: Path, change_id: str) -> None:
+@click.option("--anew", is_flag=True, help="draw the record up again: notebooks were run by hand since")
+def report(site: Path, change_id: str, *, anew: bool) -> None:
     """Say how a change ended, claim by claim; refuse a record whose files were touched since."""
     folder = change_folder(site, change_id).require()
+    if anew or not folder.record.exists():
+        assemble(folder, by_hand.ending(folder, TITLE))
     problems = statement.check(folder)
     if problems:
-        raise RecordError(f"change {change_id}: {'; '.join(problems)}", remedy="do not rely on this record")
+        remedy = "do not rely on this record; --anew draws it up again, if it was you who ran notebooks by hand since"
+        raise RecordError(f"change {change_id}: {'; '.join(problems)}", remedy=remedy)
     predicate = statement.read(folder)["predicate"]
     for claim in predicate["claims"]:
         terminal.done(Verdict(claim["verdict"]), f"{claim['id']} {claim['claim']}: {claim['observed']}")

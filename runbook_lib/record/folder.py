@@ -14,6 +14,7 @@ from runbook_lib.errors import ParamsError, RecordError
 from runbook_lib.redaction import redact
 
 _CHANGE_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+_COPIES: Final = ".ipynb_checkpoints"
 _BESIDE: Final = ".part-"  # begins the name of a file that is being written
 
 
@@ -103,9 +104,14 @@ class ChangeFolder:
         write_text(self.site, source.read_text(encoding="utf-8"))
 
     def files(self) -> Iterator[Path]:
-        """Yield every file, sorted by its name in the record; links are refused, they point at what is not kept."""
+        """Yield every file, sorted by its name in the record; links are refused, they point at what is not kept.
+
+        JupyterLab's copies are no part of it: they come into being when somebody opens a notebook to read it.
+        """
         found = sorted(self.path.rglob("*"), key=self.name_of)
         for path in found:
+            if _COPIES in path.parts:
+                continue
             if path.is_symlink():
                 raise RecordError(f"{path}: is a link", remedy="replace it by the file that it points at")
             if path.is_file():

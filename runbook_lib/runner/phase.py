@@ -16,16 +16,18 @@ from runbook_lib.fleet import Fleet
 from runbook_lib.gates import judge, require
 from runbook_lib.params import Site, load, project_root
 from runbook_lib.record import scraps
+from runbook_lib.record.by_hand import OPENED
 from runbook_lib.record.folder import ChangeFolder
 from runbook_lib.values import Check
 from runbook_lib.view import progress, tables
 from runbook_lib.view.charts import Chart
+from runbook_lib.view.rendered import RenderedAs
 
 S = TypeVar("S", bound=Site)
 
 
 @dataclass(frozen=True)
-class Phase(Generic[S]):
+class Phase(RenderedAs, Generic[S]):
     """One phase of one change. ``started``: unix seconds. Made by `open_phase`, shown as its own facts."""
 
     name: str
@@ -38,13 +40,8 @@ class Phase(Generic[S]):
     started: float
     report: progress.Reporter
 
-    def _repr_html_(self) -> str:
-        return self._facts()._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self._facts())
-
-    def _facts(self) -> tables.Table:
+    def shown(self) -> tables.Table:
+        """Show it as its own facts."""
         return tables.facts(
             {
                 "change": self.folder.change_id,
@@ -87,7 +84,7 @@ class Phase(Generic[S]):
         """Keep a gate's checks in the record; `require` then stops if they do not hold."""
         self.keep(f"gate_{name}", checks)
         self.journal.write("gate", gate=name, verdict=str(judge(checks)))
-        return tables.checks(checks, name)
+        return tables.checks(checks, name.replace("_", " "))
 
     def require(self, gate: tables.GateView) -> tables.GateView:
         """Go on only if every check of the gate succeeded; return the gate to be shown.
@@ -112,13 +109,15 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     params = load(site_file, model)
     folder = ChangeFolder(project_root(site_file) / "outputs", change_id)
     folder.create()
+    journal = Journal(folder.journal, name)
+    journal.write(OPENED, site=params.site, dry_run=dry_run)
     return Phase(
         name=name,
         site=params,
         site_file=site_file,
         folder=folder,
         fleet=Fleet.of(params),
-        journal=Journal(folder.journal, name),
+        journal=journal,
         dry_run=dry_run,
         started=time.time(),
         report=progress.reporter(),

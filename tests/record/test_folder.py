@@ -80,6 +80,14 @@ def test_files_are_sorted_by_name_and_links_are_refused(tmp_path: Path) -> None:
         list(change.files())
 
 
+def test_a_notebook_that_was_opened_to_be_read_adds_nothing_to_the_record(tmp_path: Path) -> None:
+    change = ChangeFolder(tmp_path, "c").create()
+    (change.notebooks / "10_a.ipynb").write_text("")
+    (change.notebooks / ".ipynb_checkpoints").mkdir()
+    (change.notebooks / ".ipynb_checkpoints" / "10_a-checkpoint.ipynb").write_text("")
+    assert [change.name_of(path) for path in change.files()] == ["notebooks/10_a.ipynb"]
+
+
 def test_what_runs_again_is_kept_apart_and_still_in_the_record(tmp_path: Path) -> None:
     change = ChangeFolder(tmp_path, "c").create()
     for name in ("10_a", "20_b"):
