@@ -47,6 +47,12 @@ hosts
 phase.require(preflight.gate(phase, hosts))
 
 # %% [markdown]
+# ## Go on
+#
+# By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
+# [20 · Baseline](20_baseline.ipynb).
+
+# %% [markdown]
 # ## If it stopped here
 #
 # Nothing was changed. Mend what the failed line names, and run this notebook again: it observes everything anew.

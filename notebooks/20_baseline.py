@@ -76,6 +76,12 @@ before.differences
 phase.require(baseline.gate(phase, before))
 
 # %% [markdown]
+# ## Go on
+#
+# By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
+# [30 · Producers](30_producers.ipynb).
+
+# %% [markdown]
 # ## If it stopped here
 #
 # Nothing was changed. Too little data: run it again. Meters that disagree: find out which bots call the exchange that

@@ -62,6 +62,12 @@ producers.apply(phase, plan)
 phase.require(producers.gate(phase))
 
 # %% [markdown]
+# ## Go on
+#
+# By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
+# [40 · Consumers](40_consumers.ipynb).
+
+# %% [markdown]
 # ## If it stopped here
 #
 # The feeders run as before. `systemctl status` and `journalctl` of the producer's unit say why it does not serve;

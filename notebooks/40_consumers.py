@@ -60,6 +60,12 @@ rollout
 phase.require(consumers.gate(phase, rollout))
 
 # %% [markdown]
+# ## Go on
+#
+# By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
+# [60 · Validate](60_validate.ipynb).
+
+# %% [markdown]
 # ## If it stopped here
 #
 # The table above says which consumers were changed. Each original config is kept on its host; the journal names the

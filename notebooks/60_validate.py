@@ -101,6 +101,12 @@ claims
 phase.require(validate.gate(phase, effect))
 
 # %% [markdown]
+# ## Go on
+#
+# By hand: save (Ctrl+S). In a terminal, `.venv/bin/runbook report --change by-hand` (or whatever it is called) then
+# draws the record up.
+
+# %% [markdown]
 # ## If it stopped here
 #
 # The fleet runs with its consumers fed, but a promise is not kept: the failed line says which. Decide with the figures

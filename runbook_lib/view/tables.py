@@ -11,6 +11,7 @@ from runbook_lib.redaction import redact
 from runbook_lib.values import Check, Claim, Verdict
 from runbook_lib.view import badge, style
 from runbook_lib.view.cells import cell, is_number, text
+from runbook_lib.view.rendered import Rendered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,7 @@ SHOWN = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Table(Rendered):
     """Columns with their units in the heads, and rows of values; numbers stand right.
 
     ``align``: one of left and right per column; without it the values decide. ``exact``: floats keep every digit
@@ -103,7 +104,7 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
-class GateView:
+class GateView(Rendered):
     """The checks of a gate: the verdict first, then what failed, then the rest (folded when there is much of it)."""
 
     title: str
@@ -134,7 +135,7 @@ class GateView:
         head = f"{badge.html(self.verdict)} {cell(self.title)}: {self.summary}"
         body = open_.html() if open_.rows else ""
         if passed.rows and (open_.rows or len(passed.rows) > SHOWN):
-            body += fold(f"{len(passed.rows)} passed", passed.html())
+            body += fold(f"{len(passed.rows)} passed" if open_.rows else "what was checked", passed.html())
         elif passed.rows:
             body += passed.html()
         return f'<div class="rb-gate" style="{style.BLOCK}"><p style="{style.TITLE}">{head}</p>{body}</div>'

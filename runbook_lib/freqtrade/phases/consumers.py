@@ -19,6 +19,8 @@ from runbook_lib.freqtrade.phases.planned import Planned
 from runbook_lib.gates import at_least, equal, holds, judge, reported
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check, Verdict
+from runbook_lib.view.progress import Waiting
+from runbook_lib.view.rendered import RenderedAs
 from runbook_lib.view.tables import GateView, Table
 
 HISTORY = 1500  # candles asked of each consumer
@@ -39,18 +41,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Rollout:
+class Rollout(RenderedAs):
     """All consumers in the order in which they were reached."""
 
     steps: tuple[Step, ...] = field(default=())
 
-    def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def _table(self) -> Table:
+    def shown(self) -> Table:
+        """Show it as a table."""
         heads = (
             "consumer",
             "result",
@@ -170,7 +167,8 @@ def _change(phase: Phase[FreqtradeSite], plan: Planned, host: str) -> Step:
     bot = bots.feeders(phase.site)[host]
     began = time.time()
     try:
-        changed = planned.carry_out(phase, plan, host)
+        with Waiting(f"{host} to be changed", phase.report):
+            changed = planned.carry_out(phase, plan, host)
     except RunbookError as error:
         return Step(host, "failed", checks=(reported("changed", error, expected="every step done and verified"),))
     ready = bots.await_ready(phase.fleet, phase.site, {host: bot}, phase.report)

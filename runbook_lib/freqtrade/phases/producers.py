@@ -16,6 +16,7 @@ from runbook_lib.freqtrade.phases.planned import Planned
 from runbook_lib.gates import holds
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check
+from runbook_lib.view.progress import Waiting
 from runbook_lib.view.tables import GateView, Table
 
 UNIT_DIRECTORY: Mapping[str, str] = {"user": ".config/systemd/user", "system": "/etc/systemd/system"}
@@ -62,7 +63,8 @@ def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
 
 def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Table:
     """Carry the plan out, all producers at once, and wait until they hold their pairs."""
-    results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
+    with Waiting(f"{', '.join(plan.wanted)} to be changed", phase.report):
+        results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
     done = results.unwrap()
     rows = [
         (host, "changed" if changed else "dry run" if phase.dry_run else "already as it should be", steps(plan, host))
