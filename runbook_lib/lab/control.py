@@ -52,7 +52,7 @@ def status(directory: Path) -> LabStatus:
     if started_at(pid) != started:
         return LabStatus(directory, 0, answers=False)
     try:
-        answers = httpx.get(f"{admin}/health", timeout=2.0).is_success
+        answers = httpx.get(f"{admin}/health", timeout=2.0, trust_env=False).is_success
     except httpx.HTTPError:
         answers = False
     return LabStatus(directory, pid, answers)
@@ -68,7 +68,9 @@ def up(settings: LabSettings, *, report: Reporter, with_parent: bool) -> LabStat
     if status(directory).running:
         raise LabError(f"a lab runs already in {directory}", remedy="end it with `runbook lab down`")
     if not (settings.freqtrade / "bin" / "python").exists():
-        raise LabError(f"no freqtrade environment at {settings.freqtrade}", remedy="set it up with `make lab-bots`")
+        raise LabError(
+            f"no freqtrade environment at {settings.freqtrade}", remedy="`make rehearse` and `make lab` set it up"
+        )
     if directory.exists():
         _remove(directory)
     directory.mkdir(parents=True, mode=0o700)
@@ -82,6 +84,15 @@ def up(settings: LabSettings, *, report: Reporter, with_parent: bool) -> LabStat
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
+    try:
+        return _answering(process, directory, log, report)
+    except BaseException:  # Ctrl-C, too: what does not come up is not left behind
+        _end(process.pid)
+        raise
+
+
+def _answering(process: subprocess.Popen[bytes], directory: Path, log: Path, report: Reporter) -> LabStatus:
+    """Wait until a lab that was just started answers."""
     deadline = time.time() + START_SECONDS
     while time.time() < deadline:
         report(Progress("the lab's hosts and exchange to answer", deadline))
@@ -92,7 +103,6 @@ def up(settings: LabSettings, *, report: Reporter, with_parent: bool) -> LabStat
         if now.answers:
             return now
         time.sleep(0.1)
-    _end(process.pid)
     raise LabError(f"the lab did not answer within {START_SECONDS:.0f} s", remedy=f"read {log}")
 
 
