@@ -105,6 +105,6 @@ def _latency(site: FreqtradeSite, after: Reading) -> str:
     told = Quantiles.of(after.all_latencies_ms)
     if told is None:
         return "not observed"
-    worst = max(median(values) for values in after.latency_ms.values())
+    worst = max(median(values) for values in after.latency_ms.values() if values)
     where = " (this machine's loopback, no network: measure again on site)" if site.lab is not None else ""
     return f"median of the slowest route {worst:.3g} ms; all: p50 {told.p50:.3g} ms, p95 {told.p95:.3g} ms{where}"

@@ -17,7 +17,7 @@ def exchange_count(  # noqa: PLR0913 - one question
 ) -> FleetMeter:
     """Ask the lab's exchange what each host asked of it from ``since`` until before ``until`` (unix seconds).
 
-    Raises LabError when the lab does not answer.
+    Raises LabError when the lab does not answer, or knows nothing of one of the hosts.
     """
     window = {"since_ms": round(since * 1000), "until_ms": round(until * 1000)}
     try:
@@ -26,7 +26,13 @@ def exchange_count(  # noqa: PLR0913 - one question
         raise LabError(
             f"the lab's exchange does not answer at {admin_url}: {error}", remedy="see `runbook lab status`"
         ) from None
-    sources = {host: answer.json()["sources"][host] for host in hosts}
+    try:
+        told = answer.json()["sources"]
+        sources = {host: told[host] for host in hosts}
+    except (ValueError, KeyError, TypeError) as error:
+        raise LabError(
+            f"{admin_url} does not count for all hosts: {error!r}", remedy="is this the lab of this site file?"
+        ) from None
     return FleetMeter(
         meter=METER,
         candles=candles,

@@ -28,7 +28,7 @@ class FeedReport:
 def read(session: Session, site: FreqtradeSite) -> FeedReport:
     """Read the state of the feed on a host.
 
-    Raises CommandFailed when there is none: then the bot does not run the feed.
+    Raises CommandFailed when there is none: then the bot does not run the feed, or another version of it.
     """
     path = in_directory(site, STATE_FILE)
     text = Files(session).read(path)
@@ -38,12 +38,17 @@ def read(session: Session, site: FreqtradeSite) -> FeedReport:
             remedy="read its journal for a line that begins with Candle feed",
             host=session.name,
         )
-    told = json.loads(text)
-    return FeedReport(
-        started=told["started"],
-        state=told["state"],
-        served=told["served"],
-        own_requests=told["own_requests"],
-        fallbacks=told["fallbacks"],
-        by_producer=told["served_by_producer"],
-    )
+    try:
+        told = json.loads(text)
+        return FeedReport(
+            started=told["started"],
+            state=told["state"],
+            served=told["served"],
+            own_requests=told["own_requests"],
+            fallbacks=told["fallbacks"],
+            by_producer=told["served_by_producer"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise CommandFailed(
+            f"{path} is no state of the feed: {error!r}", remedy="run 40_consumers again", host=session.name
+        ) from None
