@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -24,19 +24,13 @@ from runbook_lib.values import Claim, Verdict
 from runbook_lib.view import badge, cells, style
 from runbook_lib.view.chart import Chart
 from runbook_lib.view.progress import duration
+from runbook_lib.view.rendered import Shown
 from runbook_lib.view.tables import fold
 
 _RUNS_OR_FETCHES: Final = re.compile(
     r"""<(?:script|foreignObject|iframe)\b|\bon\w+\s*=|href\s*=\s*["'](?!#)""", re.IGNORECASE
 )
 _LOG_SHOWN: Final = 6  # lines; a longer log is folded
-
-
-@runtime_checkable
-class Shown(Protocol):
-    """Anything that renders itself, as the records of `runbook_lib.view` do."""
-
-    def _repr_html_(self) -> str: ...
 
 
 Item = Chart | Output | Shown

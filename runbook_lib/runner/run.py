@@ -15,6 +15,7 @@ from papermill.exceptions import PapermillExecutionError
 from runbook_lib import errors
 from runbook_lib.errors import ParamsError, RunError
 from runbook_lib.record import executed
+from runbook_lib.record.folder import write_text
 from runbook_lib.runner.engine import Listener, RunbookEngine
 
 ENGINE = "runbook"
@@ -113,6 +114,9 @@ def _run_one(
     except PapermillExecutionError as failure:
         kind = _kind(failure.ename)
         error = _one_line(failure.ename, failure.evalue)
+    finally:
+        if output.exists():  # whatever a cell showed that it should not have
+            write_text(output, output.read_text(encoding="utf-8"))
     return NotebookRun(notebook.stem, output, started, time.time() - started, error, kind)
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal
 from runbook_lib.redaction import redact
 from runbook_lib.view import style
 from runbook_lib.view.cells import cell
+from runbook_lib.view.rendered import Rendered
 from runbook_lib.view.tables import fold
 
 Kind = Literal["+", "-", " ", "@"]
@@ -21,7 +22,7 @@ _STYLES: Final = {"+": style.ADDED_LINE, "-": style.REMOVED_LINE, " ": style.KEP
 
 
 @dataclass(frozen=True, slots=True)
-class FileDiff:
+class FileDiff(Rendered):
     """One file on one host, before and after. None: the file is not there. Modes are permission bits (0o600).
 
     The lines are compared as they are and shown with their secrets masked, so that a changed secret is seen as a
@@ -114,7 +115,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Steps:
+class Steps(Rendered):
     """What will be done, in this order."""
 
     title: str
@@ -143,7 +144,7 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
-class PlanView:
+class PlanView(Rendered):
     """A whole plan on one screen: how much changes where, then every file, then every step.
 
     What happens to a file in the same way on several hosts is shown once, with the names of those hosts.

@@ -42,7 +42,7 @@ print(json.dumps({
 GATE = """\
 # %%
 from runbook_lib.errors import GateFailed
-print("before the gate")
+print("before the gate", '"ws_token": "Zk3v9QeT7xLr2PwY"')
 
 # %%
 raise GateFailed("gate data: 75: cells differ: expected 0, observed 3", remedy="look there")
@@ -82,6 +82,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     parameters = {"site": "mine.yaml", "dry_run": True}
     runs = list(run(notebooks, home / "out" / "deep", parameters, cwd=cwd, listener=heard.append))
     return Ran(runs, heard, home / "out" / "deep", cwd, home)
+
+
+def test_a_secret_that_a_cell_shows_is_masked_in_what_is_kept(ran: Ran) -> None:
+    shown = said(ran.output / "20_gate.ipynb")
+    assert "before the gate" in shown
+    assert "Zk3v9QeT7xLr2PwY" not in shown
 
 
 def said(path: Path) -> str:

@@ -13,6 +13,7 @@ from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check
 from runbook_lib.view import charts, tables
 from runbook_lib.view.charts import Chart
+from runbook_lib.view.rendered import RenderedAs
 from runbook_lib.view.tables import Table
 
 DIFFERENCES_SHOWN = 200
@@ -21,7 +22,7 @@ NOT_LOGGED = ("ping", "stream")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(RenderedAs):
     """A measurement and its pictures."""
 
     measured: measure.Measured
@@ -29,13 +30,8 @@ class Shown:
     candles_chart: Chart
     differences: Table
 
-    def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def _table(self) -> Table:
+    def shown(self) -> Table:
+        """Show it as a table."""
         reading = self.measured.reading
         rows = [
             (

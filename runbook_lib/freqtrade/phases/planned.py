@@ -16,10 +16,11 @@ from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check, FleetResult
 from runbook_lib.view import diffs
 from runbook_lib.view.progress import Waiting
+from runbook_lib.view.rendered import RenderedAs
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(RenderedAs):
     """What will be done to some hosts. ``configs``: host -> path of its bot's config."""
 
     title: str
@@ -32,13 +33,8 @@ class Planned:
         """Whether every host is already as it should be."""
         return all(plan.empty for plan in self.plans.values())
 
-    def _repr_html_(self) -> str:
-        return self._view()._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self._view())
-
-    def _view(self) -> diffs.PlanView:
+    def shown(self) -> diffs.PlanView:
+        """Show it as diffs and steps."""
         files = [
             diffs.FileDiff(
                 host,

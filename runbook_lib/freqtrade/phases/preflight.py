@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 
 from runbook_lib.errors import RunbookError
@@ -17,6 +17,7 @@ from runbook_lib.gates import at_least, at_most, holds, reported
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check, FleetResult
 from runbook_lib.view.progress import Waiting
+from runbook_lib.view.rendered import RenderedAs
 from runbook_lib.view.tables import GateView, Table
 
 REACHABLE = "reachable, host key known, login accepted"
@@ -31,26 +32,21 @@ class Observed:
 
     facts: probes.HostFacts
     clock: probes.ClockReading
-    config: str | None
+    config: str | None = field(repr=False)  # holds passwords
     checked: HostCheck | None
     lingering: bool | None
     producing: bool
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(RenderedAs):
     """What was seen on all hosts, and how the consumers reach the producers."""
 
     hosts: FleetResult[Observed]
     reached: dict[str, dict[str, probes.Reach] | RunbookError]
 
-    def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def _table(self) -> Table:
+    def shown(self) -> Table:
+        """Show it as a table."""
         rows = [_row(host, result.value, result.error) for host, result in self.hosts.items()]
         heads = ("host", "freqtrade", "its Python", "cores", "memory (MB)", "disk free (MB)", "clock off by (s)")
         return Table("Hosts", heads, rows)

@@ -20,6 +20,7 @@ from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check
 from runbook_lib.view import charts, tables
 from runbook_lib.view.charts import Chart
+from runbook_lib.view.rendered import RenderedAs
 from runbook_lib.view.tables import GateView, Table
 
 PROMISED = 0.75
@@ -27,7 +28,7 @@ PER_CANDLE = "candle_requests_per_candle"
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(RenderedAs):
     """Before and after, side by side, and every check that follows from them."""
 
     before: Reading
@@ -48,13 +49,8 @@ class Effect:
         """All checks."""
         return [*self.requests, *self.weight, *self.data, *self.latency, *self.soundness]
 
-    def _repr_html_(self) -> str:
-        return self._table()._repr_html_()
-
-    def __str__(self) -> str:
-        return str(self._table())
-
-    def _table(self) -> Table:
+    def shown(self) -> Table:
+        """Show it as a table."""
         rows = [
             (unit, self.figures[f"{name}_before"], self.figures[f"{name}_after"])
             for name, unit in figures.UNITS.items()

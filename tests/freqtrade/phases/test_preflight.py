@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from IPython.lib.pretty import pretty
 from phase_double import PhaseDouble
 
 from runbook_lib.errors import AuthenticationRefused, HostKeyRefused, RunbookError, Unreachable
@@ -138,5 +139,8 @@ def test_a_producer_out_of_reach_is_named_with_its_consumer() -> None:
 
 
 def test_no_secret_is_shown() -> None:
-    gate = preflight.gate(PhaseDouble(), survey(PhaseDouble(), {"75": observed("75", config=SOUND.replace("{", "{{"))}))
-    assert "Zk3v9QeT7xLr2PwY" not in str(gate) + gate._repr_html_()
+    found = survey(PhaseDouble())
+    gate = preflight.gate(PhaseDouble(), found)
+    for shown in (pretty(found), found._repr_html_(), repr(found), pretty(gate), gate._repr_html_()):
+        assert "Zk3v9QeT7xLr2PwY" not in shown
+    assert pretty(found) == str(found)
