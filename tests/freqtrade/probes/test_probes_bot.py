@@ -4,6 +4,7 @@ import base64
 import http.server
 import json
 import math
+import re
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -151,9 +152,13 @@ def test_a_config_that_cannot_be_used(here: Any, text: str | None, words: str) -
 
 
 def test_a_config_that_adds_another(home: Any) -> None:
-    (home.home / "private.json").write_text((home.home / "config.json").read_text())
+    """The rest comes from there, and where both say something, the file that adds the other wins, as in freqtrade."""
+    text = (home.home / "config.json").read_text()
+    port = re.search(r'"listen_port": (\d+)', text)
+    assert port is not None
+    (home.home / "private.json").write_text(text.replace(port[0], '"listen_port": 1'))
     (home.home / "sub").mkdir()
-    main = {"add_config_files": ["../private.json"], "api_server": {"enabled": False, "listen_port": 1}}
+    main = {"add_config_files": ["../private.json"], "api_server": {"listen_port": int(port[1])}}
     (home.home / "sub" / "config.json").write_text(json.dumps(main))
     assert bot_state(home, "sub/config.json").running
 

@@ -24,7 +24,7 @@ class Problem(Exception):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Read a config as freqtrade does: comments, trailing commas, and files that it adds."""
+    """Read a config as freqtrade does: comments, trailing commas, and files that it adds, whose settings give way."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -35,10 +35,15 @@ def read(path: Path) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(text)
     except ValueError as error:
         raise Problem("config " + str(path) + " is no valid JSON: " + str(error)) from None
-    for added in config.get("add_config_files", []):
-        more = read(path.parent / added)
-        config = {**config, **more, "api_server": {**config.get("api_server", {}), **more.get("api_server", {})}}
-    return config
+    added: dict[str, Any] = {}
+    for more in config.get("add_config_files", []):
+        added = over(read(path.parent / more), added)
+    return over(config, added)
+
+
+def over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
+    """Lay one config over another."""
+    return {**lower, **upper, "api_server": {**lower.get("api_server", {}), **upper.get("api_server", {})}}
 
 
 class Api:
