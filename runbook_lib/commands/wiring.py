@@ -89,7 +89,7 @@ def narrowed(source: Path, target: Path, *, pairs: int | None, websockets: bool)
             producer["pairs"] = list(producer["pairs"])[:pairs]
         kept = sum(len(producer["pairs"]) for producer in document["producers"].values())
         gates = document.setdefault("gates", {})
-        gates["minimum_cells"] = int(gates.get("minimum_cells", 1) * kept / whole)
+        gates["minimum_cells"] = max(1, int(gates.get("minimum_cells", 1) * kept / whole))
     with target.open("w", encoding="utf-8") as file:
         yaml.dump(document, file)
     return target

@@ -1,0 +1,57 @@
+"""The command line as a shell would call it, in a small project of its own."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from runbook_lib import __main__ as command_line
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed and its exit status."""
+
+    code: int
+    out: str
+    err: str
+
+
+Runbook = Callable[..., Said]
+
+
+@pytest.fixture
+def runbook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Runbook]:
+    """Call `runbook WORDS`: everything but the process of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def call(*words: str) -> Said:
+        monkeypatch.setattr("sys.argv", ["runbook", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            command_line.main()
+        said = capsys.readouterr()
+        code = ended.value.code
+        assert isinstance(code, int)
+        return Said(code, said.out.replace("\n", " "), said.err)
+
+    yield call
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Copy params and notebooks beside an empty folder for changes, and go there."""
+    for folder in ("params", "notebooks", "outputs"):
+        (tmp_path / folder).mkdir()
+    for folder, ends in (("params", "*.*"), ("notebooks", "*.py"), ("notebooks", "*.ipynb")):
+        for path in (ROOT / folder).glob(ends):
+            (tmp_path / folder / path.name).write_bytes(path.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
