@@ -17,9 +17,9 @@ UNITS = {
     "rejected": "requests refused with 403, 418 or 429",
     "mismatching_cells": "cells that differ from the exchange's settled values",
     "missing_candles": "candles",
-    "newest_candle_age": "seconds since its close when it was read, worst host",
     "candle_delay_p50": "seconds from a candle's close until a bot had analysed it, median",
     "candle_delay_p95": "the same, 95th percentile",
+    "newest_candle_age": "seconds since its close when it was read, worst host",
     "latency_ms": "milliseconds, median",
 }
 """Name of a figure without _before or _after -> what it counts."""
