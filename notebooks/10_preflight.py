@@ -47,7 +47,7 @@ hosts
 phase.require(preflight.gate(phase, hosts))
 
 # %% [markdown]
-# ## Go on
+# ## If it passed
 #
 # By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
 # [20 · Baseline](20_baseline.ipynb).

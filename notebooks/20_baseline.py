@@ -76,7 +76,7 @@ before.differences
 phase.require(baseline.gate(phase, before))
 
 # %% [markdown]
-# ## Go on
+# ## If it passed
 #
 # By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
 # [30 · Producers](30_producers.ipynb).

@@ -62,7 +62,7 @@ producers.apply(phase, plan)
 phase.require(producers.gate(phase))
 
 # %% [markdown]
-# ## Go on
+# ## If it passed
 #
 # By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
 # [40 · Consumers](40_consumers.ipynb).

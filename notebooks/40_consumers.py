@@ -60,7 +60,7 @@ rollout
 phase.require(consumers.gate(phase, rollout))
 
 # %% [markdown]
-# ## Go on
+# ## If it passed
 #
 # By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
 # [60 · Validate](60_validate.ipynb).

@@ -101,7 +101,7 @@ claims
 phase.require(validate.gate(phase, effect))
 
 # %% [markdown]
-# ## Go on
+# ## If it passed
 #
 # By hand: save (Ctrl+S). In a terminal, `.venv/bin/runbook report --change by-hand` (or whatever it is called) then
 # draws the record up.

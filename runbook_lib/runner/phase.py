@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from IPython.display import display
 
 from runbook_lib.change.journal import Journal
-from runbook_lib.errors import GateError, ParamsError, RecordError
+from runbook_lib.errors import GateError, GateFailed, ParamsError, RecordError
 from runbook_lib.fleet import Fleet
 from runbook_lib.gates import judge, require
 from runbook_lib.params import Site, load, project_root
@@ -28,7 +28,10 @@ S = TypeVar("S", bound=Site)
 
 @dataclass(frozen=True)
 class Phase(RenderedAs, Generic[S]):
-    """One phase of one change. ``started``: unix seconds. Made by `open_phase`, shown as its own facts."""
+    """One phase of one change. Made by `open_phase`, shown as its own facts.
+
+    ``started``: unix seconds; ``stopped_by``: gates of this notebook that did not let pass when they were last judged.
+    """
 
     name: str
     site: S
@@ -39,6 +42,7 @@ class Phase(RenderedAs, Generic[S]):
     dry_run: bool
     started: float
     report: progress.Reporter
+    stopped_by: set[str] = field(default_factory=set)
 
     def shown(self) -> tables.Table:
         """Show it as its own facts."""
@@ -94,9 +98,22 @@ class Phase(RenderedAs, Generic[S]):
         try:
             require(gate.checks, gate.title)
         except GateError:
+            self.stopped_by.add(gate.title)
             display(gate)  # type: ignore[no-untyped-call]  # IPython's own
             raise
+        self.stopped_by.discard(gate.title)
         return gate
+
+    def must_not_be_stopped(self) -> None:
+        """Refuse to change anything after a gate has stopped this notebook: by hand, the next cell is one key away.
+
+        Raises GateFailed; the way on is the gate itself, judged again.
+        """
+        if self.stopped_by:
+            raise GateFailed(
+                f"nothing was done: gate {', '.join(sorted(self.stopped_by))} did not let pass",
+                remedy="mend what it names, then run the cells from there again",
+            )
 
 
 def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run: bool) -> Phase[S]:

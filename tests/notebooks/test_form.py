@@ -167,7 +167,7 @@ def test_every_notebook_has_its_source_and_no_other_number() -> None:
 
 
 def test_every_notebook_leads_to_the_next_and_the_last_to_the_record() -> None:
-    ways = [re.search(r"## Go on\n(?:#[^\n]*\n)+", path.read_text(encoding="utf-8")) for path in SOURCES]
+    ways = [re.search(r"## If it passed\n(?:#[^\n]*\n)+", path.read_text(encoding="utf-8")) for path in SOURCES]
     assert all(way is not None and "Ctrl+S" in way[0] for way in ways)
     wanted = [*(f"({path.stem}.ipynb)" for path in SOURCES[1:]), "runbook report"]
     assert [end for way, end in zip(ways, wanted, strict=True) if way is None or end not in way[0]] == []

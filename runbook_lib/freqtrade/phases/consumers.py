@@ -152,6 +152,7 @@ def _units(phase: Phase[FreqtradeSite]) -> list[Check]:
 
 def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Rollout:
     """Change one consumer after the other; stop at the first that does not come up well."""
+    phase.must_not_be_stopped()
     steps: list[Step] = []
     for host in plan.wanted:
         if steps and judge(steps[-1].checks) is not Verdict.SUCCESSFUL:

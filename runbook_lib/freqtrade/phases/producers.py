@@ -63,6 +63,7 @@ def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
 
 def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Table:
     """Carry the plan out, all producers at once, and wait until they hold their pairs."""
+    phase.must_not_be_stopped()
     with Waiting(f"{', '.join(plan.wanted)} to be changed", phase.report):
         results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
     done = results.unwrap()

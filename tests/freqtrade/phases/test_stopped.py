@@ -1,0 +1,25 @@
+"""A notebook that a gate stopped changes nothing, whichever cell is run next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from phase_double import PhaseDouble
+
+from runbook_lib.errors import GateFailed
+from runbook_lib.freqtrade.phases import consumers, producers
+
+
+class Stopped(PhaseDouble):
+    """It has no fleet and no journal: whoever goes on all the same breaks otherwise."""
+
+    def must_not_be_stopped(self) -> None:
+        raise GateFailed("nothing was done")
+
+
+@pytest.mark.parametrize("apply", [producers.apply, consumers.apply])
+def test_nothing_is_applied(apply: Callable[..., Any]) -> None:
+    with pytest.raises(GateFailed, match="nothing was done"):
+        apply(Stopped(), None)
