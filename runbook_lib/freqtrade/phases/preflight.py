@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from runbook_lib.errors import RunbookError
-from runbook_lib.fleet import Files, Session, Units
+from runbook_lib.fleet import Files, Session, Units, UnitState
 from runbook_lib.freqtrade import bots, claims, figures, probes
 from runbook_lib.freqtrade.configs.on_host import check_on_host, problems
 from runbook_lib.freqtrade.configs.parse import read_config
 from runbook_lib.freqtrade.configs.schema import HostCheck
 from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.freqtrade.phases import reaching
+from runbook_lib.freqtrade.phases import feeders, reaching
 from runbook_lib.gates import at_least, at_most, holds, reported
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check, FleetResult
@@ -20,14 +20,14 @@ from runbook_lib.view.progress import Waiting
 from runbook_lib.view.rendered import RenderedAs
 from runbook_lib.view.tables import GateView, Table
 
-REACHABLE = "reachable, host key known, login accepted"
+REACHABLE = "reachable, host key known, login accepted, root where it is needed"
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
     """What was seen on one host.
 
-    ``config``: text of a consumer's existing config; ``producing``: a producer's service runs there already.
+    ``config``: text of a consumer's existing config; ``unit``: the service of the host's bot, as it is now.
     """
 
     facts: probes.HostFacts
@@ -35,7 +35,7 @@ class Observed:
     config: str | None = field(repr=False)  # holds passwords
     checked: HostCheck | None
     lingering: bool | None
-    producing: bool
+    unit: UnitState | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,9 @@ def observe(phase: Phase[FreqtradeSite]) -> Survey:
 
 def _observe(session: Session, site: FreqtradeSite) -> Observed:
     producer, consumer = site.producers.get(session.name), site.consumers.get(session.name)
+    bot = producer or consumer
+    if site.units == "system":
+        session.sudo("true")  # refused now rather than half-way
     config = bots.feeders(site)[session.name].config if consumer else None
     facts = probes.host_facts(
         session,
@@ -114,7 +117,7 @@ def _observe(session: Session, site: FreqtradeSite) -> Observed:
         config=None if text is None else text.decode("utf-8", "replace"),
         checked=checked,
         lingering=units.lingering() if site.units == "user" else None,
-        producing=producer is not None and units.observe([producer.unit])[producer.unit].running,
+        unit=units.observe([bot.unit])[bot.unit] if bot else None,
     )
 
 
@@ -167,9 +170,10 @@ def _host(site: FreqtradeSite, host: str, survey: Survey) -> list[Check]:
             )
         )
     if host in site.producers:
-        checks += _port(host, facts, ours=seen.producing)
+        checks += _port(host, facts, ours=seen.unit is not None and seen.unit.running)
     if host in site.consumers:
         checks += _config(site, host, seen)
+        checks += [feeders.service(host, seen.unit)] if seen.unit is not None else []
     return checks
 
 
@@ -214,6 +218,7 @@ def _config(site: FreqtradeSite, host: str, seen: Observed) -> list[Check]:
         )
     )
     try:
+        checks.append(feeders.request_log(host, read_config(seen.config, where=path).data))
         found = problems(path, seen.config, seen.checked) if seen.checked is not None else []
     except RunbookError as error:
         return [*checks, reported("config is sound", error, expected="what freqtrade can read", host=host)]
@@ -238,7 +243,7 @@ def _reach(site: FreqtradeSite, producer: str, survey: Survey) -> list[Check]:
 
 
 def _pairs(site: FreqtradeSite, survey: Survey) -> list[Check]:
-    """Every pair of every consumer has exactly one producer (the site file refuses two), and none is served in vain."""
+    """Check that every pair of every consumer has a producer; that none has two, the site file is held to already."""
     checks = []
     for host in site.consumers:
         result = survey.hosts[host]

@@ -10,6 +10,7 @@ from IPython.lib.pretty import pretty
 from phase_double import PhaseDouble
 
 from runbook_lib.errors import AuthenticationRefused, HostKeyRefused, RunbookError, Unreachable
+from runbook_lib.fleet import UnitState
 from runbook_lib.freqtrade import probes
 from runbook_lib.freqtrade.configs.schema import ConfigCheck, HostCheck
 from runbook_lib.freqtrade.phases import preflight
@@ -20,6 +21,8 @@ CONFIG = "freqtrade/user_data/config.json"
 SOUND = """{
     // written by hand
     "strategy": "SampleFeeder",
+    "log_config": {"handlers": {"requests": {"filename": "user_data/logs/exchange_requests.log"}},
+                   "loggers": {"ccxt.base.exchange": {"level": "DEBUG", "handlers": ["requests"]}}},
     "exchange": {"name": "binance", "pair_whitelist": ["BTC/USDT", "SHIB/USDT"],},
     "api_server": {"enabled": true, "listen_ip_address": "127.0.0.1",
                    "jwt_secret_key": "j6Xh2kq9Lw0zPf4sVb8nRt1yUe5oCi3a",
@@ -27,6 +30,7 @@ SOUND = """{
 }"""
 KNOWN = {
     "strategy": None,
+    "log_config": None,
     "exchange": {"name": None, "pair_whitelist": None},
     "api_server": dict.fromkeys(("enabled", "listen_ip_address", "jwt_secret_key", "ws_token", "username", "password")),
 }
@@ -48,6 +52,10 @@ def facts(host: str, **changed: Any) -> probes.HostFacts:
     return replace(usual, **changed)
 
 
+def unit(name: str, load: str = "loaded", active: str = "active") -> UnitState:
+    return UnitState(name, load, active, "running", True, 7, 0, "success", 1.0, False)
+
+
 def observed(host: str, *, config: str = SOUND, errors: tuple[str, ...] = (), **changed: Any) -> Observed:
     feeder = host not in {"73", "108"}
     checked = HostCheck("2026.9", "3.11.7", KNOWN, {CONFIG: ConfigCheck(errors, (), ())})
@@ -57,7 +65,7 @@ def observed(host: str, *, config: str = SOUND, errors: tuple[str, ...] = (), **
         config=config if feeder else None,
         checked=checked if feeder else None,
         lingering=True,
-        producing=False,
+        unit=unit("freqtrade.service") if feeder else unit("freqtrade-producer.service", "not-found", "inactive"),
     )
     return replace(usual, **changed)
 
@@ -111,6 +119,9 @@ REFUSALS: dict[str, tuple[str, Observed | RunbookError, str]] = {
     ),
     "unknown key": ("75", observed("75", config=SOUND.replace('"name"', '"use_ws": true, "name"')), "use_ws"),
     "placeholder": ("75", observed("75", config=SOUND.replace("Zk3v9QeT7xLr2PwY", "change_me_token")), "ws_token"),
+    "unit of another name": ("75", observed("75", unit=unit("bot.service", "not-found", "inactive")), "not-found"),
+    "unit that does not run": ("75", observed("75", unit=unit("bot.service", active="failed")), "failed"),
+    "no request log": ("75", observed("75", config=SOUND.replace("DEBUG", "INFO")), "request log no such log"),
     "schema": ("75", observed("75", errors=("stake_amount: is a required property",)), "stake_amount"),
     "pair without producer": ("75", observed("75", config=SOUND.replace("BTC/USDT", "XMR/USDT")), "XMR/USDT"),
 }
@@ -126,7 +137,7 @@ def test_refuses(name: str) -> None:
 
 
 def test_a_port_held_by_our_own_producer_is_no_reason_to_stop() -> None:
-    held = observed("73", facts=facts("73", ports=(probes.Port(8080, taken=True),)), producing=True)
+    held = observed("73", facts=facts("73", ports=(probes.Port(8080, taken=True),)), unit=unit("p"))
     assert refused(survey(PhaseDouble(), {"73": held})) == []
 
 
