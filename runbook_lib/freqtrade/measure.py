@@ -31,7 +31,7 @@ from runbook_lib.freqtrade.reading import Reading
 from runbook_lib.view.progress import Reporter, Waiting, countdown
 
 HISTORY = 1000  # candles read of every pair
-READ_AFTER_SECONDS = 30.0  # of the last candle: the bots have had time for the one before it, whose age is judged
+READ_AFTER_SECONDS = 40.0  # of the last candle: the bots have had time for the one before it, whose age is judged
 LOOK_EVERY_SECONDS = 10.0  # at the exchange's count of request weight
 PING = "ping"  # what looking at the weight costs; bots never ask for it
 LAST_LOOK_SECONDS = 4.0  # before the minute ends
@@ -132,7 +132,7 @@ def measure(
 
 def when_read(until: float, length: float) -> float:
     """Return when bots are read, in the last candle of a time that ends at ``until``: unix seconds."""
-    return until - length + min(READ_AFTER_SECONDS, length / 2)
+    return until - length + min(READ_AFTER_SECONDS, length * 2 / 3)
 
 
 @contextmanager

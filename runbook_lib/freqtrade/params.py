@@ -73,7 +73,7 @@ class Gates(Model):
     clock_offset_seconds: float = 0.5
     free_megabytes: int = 500
     latency_milliseconds: float = 1.0
-    candle_age_seconds: float = Field(45.0, description="age of the newest candle over its close, at most")
+    candle_age_seconds: float = Field(55.0, description="age of the newest candle over its close, at most")
     weight_share: float = Field(0.5, description="share of the exchange's limit that one source may use", gt=0, le=1)
     start_seconds: float = Field(240.0, description="how long a bot may take to be ready")
 

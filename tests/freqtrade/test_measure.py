@@ -12,7 +12,7 @@ from runbook_lib.freqtrade.measure import when_read
 from runbook_lib.freqtrade.params import FreqtradeSite, Gates
 
 
-@pytest.mark.parametrize(("length", "before"), [(60.0, 30.0), (300.0, 270.0), (3600.0, 3570.0)])
+@pytest.mark.parametrize(("length", "before"), [(60.0, 20.0), (300.0, 260.0), (3600.0, 3560.0)])
 def test_bots_are_read_soon_after_a_close_whatever_the_timeframe(length: float, before: float) -> None:
     """Read in the middle of a candle of 5 m, the newest one would be older than any gate allows."""
     assert when_read(10_000.0, length) == 10_000.0 - before

@@ -72,7 +72,7 @@ def test_all_promises_kept() -> None:
         (reading(GOOD, rejected={"73": 1}), "requests refused (403, 418, 429)", None),
         (reading(GOOD, mismatching=1), "cells that differ from the exchange", None),
         (reading(GOOD, missing=1), "candles missing", None),
-        (reading(GOOD, newest_age={"124": 45.1}), "age of the newest candle", "124"),
+        (reading(GOOD, newest_age={"124": 55.1}), "age of the newest candle", "124"),
         (reading(GOOD, latency_ms={"75 → 73": [1.2]}), "median round trip 75 → 73", None),
     ],
 )
