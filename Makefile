@@ -23,11 +23,16 @@ check: $(RUNBOOK_READY)  ## style, types, architecture, generated files
 notebooks: $(RUNBOOK_READY)  ## notebooks/*.ipynb and params/schema.json from their sources
 	@$(BIN)/runbook generate
 
+SITE := params/lab.yaml
+CHANGE := by-hand-$(shell date -u +%Y%m%d-%H%M%S)
+JUPYTER := $(BIN)/jupyter lab --notebook-dir=. $(if $(filter 0,$(shell id -u)),--allow-root) \
+  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
 lab: $(RUNBOOK_READY) $(BOTS_READY)  ## the lab alone, and JupyterLab to step through the notebooks by hand
-	@$(BIN)/runbook lab up
-	@$(BIN)/runbook open --change by-hand
-	@$(BIN)/jupyter lab --notebook-dir=. --LabApp.default_url=/lab/tree/outputs/by-hand/notebooks/10_preflight.ipynb; \
-	  $(BIN)/runbook lab down
+	@trap : INT TERM; $(BIN)/runbook lab up --site $(SITE) && { \
+	  $(BIN)/runbook open --site $(SITE) --change $(CHANGE) && \
+	  $(JUPYTER) --LabApp.default_url=/lab/tree/outputs/$(CHANGE)/notebooks/10_preflight.ipynb $(ARGS); \
+	  $(BIN)/runbook lab down --site $(SITE); }
 
 lock:  ## new hashes after a pin was changed
 	@uv pip compile -q pyproject.toml --extra dev --python-version 3.11 --universal --generate-hashes \

@@ -103,8 +103,8 @@ phase.require(validate.gate(phase, effect))
 # %% [markdown]
 # ## If it passed
 #
-# By hand: save (Ctrl+S). In a terminal, `.venv/bin/runbook report --change by-hand` (or whatever it is called) then
-# draws the record up.
+# By hand: save (Ctrl+S). In a terminal, `.venv/bin/runbook report --change` and the name of the change, which stands at
+# the top, then draws the record up.
 
 # %% [markdown]
 # ## If it stopped here

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import papermill
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -76,8 +77,16 @@ def lay_out(notebooks: Sequence[Path], output: Path, parameters: Mapping[str, An
             papermill.execute_notebook(
                 str(notebook), str(target), dict(parameters), prepare_only=True, progress_bar=False
             )
+            _once(target)
             laid.append(target)
     return laid
+
+
+def _once(laid: Path) -> None:
+    """Leave out the defaults, which the next cell overrules: one of two cells that differ is read as if it counted."""
+    notebook = nbformat.read(laid, as_version=4)  # type: ignore[no-untyped-call]  # nbformat's own
+    notebook.cells = [cell for cell in notebook.cells if "parameters" not in cell.metadata.get("tags", [])]
+    nbformat.write(notebook, laid)  # type: ignore[no-untyped-call]  # nbformat's own
 
 
 def _refuse_unknown(notebook: Path, parameters: Mapping[str, Any]) -> None:
