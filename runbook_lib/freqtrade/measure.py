@@ -168,7 +168,10 @@ def count(fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], *, since: 
 
 
 def _weights(fleet: Fleet, site: FreqtradeSite, hosts: list[str], until: float) -> dict[str, int | None]:
-    """Follow the exchange's own count of each host's request weight until just before ``until``; return the peaks."""
+    """Follow the exchange's own count of each host's request weight until just before ``until``; return the peaks.
+
+    None for a host that was refused: nobody looked on after that, and the peak seen before it says too little.
+    """
     seconds = until - time.time() - LAST_LOOK_SECONDS
     series = fleet.on_all(
         lambda session: probes.weight_series(
@@ -176,7 +179,7 @@ def _weights(fleet: Fleet, site: FreqtradeSite, hosts: list[str], until: float) 
         ),
         hosts,
     ).unwrap()
-    return {host: found.peak for host, found in series.items()}
+    return {host: None if found.refused else found.peak for host, found in series.items()}
 
 
 def _latencies(fleet: Fleet, site: FreqtradeSite, report: Reporter) -> dict[str, list[float]]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from runbook_lib.errors import Unreachable
 from runbook_lib.freqtrade import measure
 from runbook_lib.freqtrade.measure import when_read
 from runbook_lib.freqtrade.params import FreqtradeSite, Gates
+from runbook_lib.freqtrade.probes import WeightSample, WeightSeries
+from runbook_lib.values import FleetResult, HostResult
 
 
 @pytest.mark.parametrize(("length", "before"), [(60.0, 20.0), (300.0, 260.0), (3600.0, 3560.0)])
@@ -42,3 +45,14 @@ def test_a_host_that_is_down_is_told_at_once_and_not_at_the_end_of_the_window(mo
         measure.measure(None, site, {}, {}, lambda _: None)  # type: ignore[arg-type]
     release.set()
     assert time.monotonic() - begun < 2
+
+
+def test_a_peak_that_was_cut_short_by_a_refusal_is_not_known() -> None:
+    seen = {
+        "73": WeightSeries("73", (WeightSample(1.0, 200, 40), WeightSample(2.0, 200, 60))),
+        "75": WeightSeries("75", (WeightSample(1.0, 200, 40), WeightSample(2.0, 429, None))),
+    }
+    found = FleetResult(tuple(HostResult(host, series) for host, series in seen.items()))
+    fleet: Any = SimpleNamespace(on_all=lambda *_: found)
+    site: Any = None
+    assert measure._weights(fleet, site, list(seen), time.time() + 9) == {"73": 60, "75": None}

@@ -62,14 +62,24 @@ def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
 
 
 def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Table:
-    """Carry the plan out, all producers at once, and wait until they hold their pairs."""
+    """Carry the plan out, all producers at once.
+
+    Raises the error of the first that could not be changed; it also says which others were.
+    """
     phase.must_not_be_stopped()
     with Waiting(f"{', '.join(plan.wanted)} to be changed", phase.report):
         results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
-    done = results.unwrap()
+    changed = [host for host, result in results.items() if result.value]
+    if results.failed and changed and (error := results.failed[0].error) is not None:
+        raise type(error)(f"{error.what} (changed: {', '.join(changed)})", remedy=error.remedy, host=error.host)
+    results.unwrap()
     rows = [
-        (host, "changed" if changed else "dry run" if phase.dry_run else "already as it should be", steps(plan, host))
-        for host, changed in done.items()
+        (
+            host,
+            "changed" if host in changed else "dry run" if phase.dry_run else "already as it should be",
+            steps(plan, host),
+        )
+        for host in results
     ]
     return Table("Done", ("host", "result", "steps"), rows)
 
