@@ -11,7 +11,7 @@ rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtra
 	@$(BIN)/runbook rehearse $(ARGS)
 
 test: check $(BOTS_READY)  ## everything that must hold before a change lands
-	@$(BIN)/pytest -n 3 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
 
 check: $(RUNBOOK_READY)  ## style, types, architecture, generated files
 	@$(BIN)/ruff check .

@@ -19,6 +19,7 @@ PAIRS = 3  # of each producer
 pytestmark = pytest.mark.bots
 
 
+@pytest.mark.xdist_group("whole")  # most of it is waiting for candles, which others can use
 @pytest.mark.parametrize("project", [41], indirect=True)
 def test_a_rehearsal_proves_the_plan(project: Project) -> None:
     run = project.start("rehearse", "--change", "whole", "--pairs", str(PAIRS))
