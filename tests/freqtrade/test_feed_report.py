@@ -10,6 +10,7 @@ import pytest
 from runbook_lib.errors import CommandFailed
 from runbook_lib.freqtrade import feed_state
 from runbook_lib.freqtrade.feed.answers import Reason
+from runbook_lib.freqtrade.feed.settings import state_file
 from runbook_lib.freqtrade.feed.state import FeedState
 from runbook_lib.freqtrade.feed.times import window
 from runbook_lib.freqtrade.feed_state import STATE_FILE, FeedReport, read
@@ -42,16 +43,21 @@ def test_what_the_feed_writes_is_read(standing: dict[str, bytes], tmp_path: Path
     reason = next(iter(Reason))
     state.fall_back("SOL/USDT 1m", reason)
     state.own("SOL/USDT 1m", [], None)
+    state.own("SOL/USDT 1m", [], None)
     state.turn()
     standing[PATH] = (tmp_path / "state.json").read_bytes()
     assert ask() == FeedReport(
         started=1000.5,
         state="fallback",
         served=3,
-        own_requests=1,
+        own_requests=2,
         fallbacks={str(reason): 1},
         by_producer={"73": 1, "108": 2},
     )
+
+
+def test_both_ends_mean_the_same_file() -> None:
+    assert state_file({"user_data_dir": "user_data"}) == Path(STATE_FILE)
 
 
 def test_no_file_means_no_feed(standing: dict[str, bytes]) -> None:
