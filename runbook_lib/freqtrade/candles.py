@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -154,20 +153,6 @@ def common_window(
     return Window(min(start, end), end)
 
 
-def agreed(sets: Mapping[str, CandleSet], *, window: Window) -> CandleSet:
-    """Return, pair by pair, what most hosts hold: the reference for a comparison between hosts.
-
-    Among equals the first host's wins, so that the result does not depend on chance.
-    """
-    frames: dict[str, Frame] = {}
-    for pair in dict.fromkeys(pair for candles in sets.values() for pair in candles.frames):
-        held = {host: candles.frames.get(pair, EMPTY).within(window) for host, candles in sets.items()}
-        digests = {host: frame.digest for host, frame in held.items()}
-        winner = Counter(digests.values()).most_common(1)[0][0]
-        frames[pair] = next(frame for host, frame in held.items() if digests[host] == winner)
-    return CandleSet("most hosts", frames)
-
-
 def compare(sets: Mapping[str, CandleSet], reference: CandleSet, *, window: Window, limit: int = 1000) -> Comparison:
     """Hold every host's candles in ``window`` against the reference's; ``limit``: rows of detail at most."""
     pairs = list(dict.fromkeys([*reference.frames, *(pair for held in sets.values() for pair in held.frames)]))
@@ -232,13 +217,6 @@ def analysis_delays(candles: CandleSet, timeframe: str) -> dict[str, float]:
         for pair, frame in candles.frames.items()
         if len(frame) and pair in candles.analysed
     }
-
-
-def requests_per_candle(counts: Mapping[str, int], candles: int) -> dict[str, float]:
-    """Return host -> candle requests per closed candle, of requests counted over ``candles`` closed candles."""
-    if candles < 1:
-        raise ParamsError(f"requests counted over {candles} candles", remedy="count over at least one closed candle")
-    return {host: count / candles for host, count in counts.items()}
 
 
 def ulps(value: float, reference: float) -> int | None:

@@ -12,9 +12,7 @@ from runbook_lib.freqtrade.meters import CANDLES, REFUSALS, FleetMeter
 METER = "the exchange"
 
 
-def exchange_count(  # noqa: PLR0913 - one question
-    admin_url: str, hosts: Iterable[str], *, since: float, until: float, candles: int, weight_limit: int
-) -> FleetMeter:
+def exchange_count(admin_url: str, hosts: Iterable[str], *, since: float, until: float) -> FleetMeter:
     """Ask the lab's exchange what each host asked of it from ``since`` until before ``until`` (unix seconds).
 
     Raises LabError when the lab does not answer, or knows nothing of one of the hosts.
@@ -35,7 +33,6 @@ def exchange_count(  # noqa: PLR0913 - one question
         ) from None
     return FleetMeter(
         meter=METER,
-        candles=candles,
         candle_requests={host: seen["requests"].get(CANDLES, 0) for host, seen in sources.items()},
         other_calls={
             host: {name: count for name, count in seen["requests"].items() if name != CANDLES}
@@ -46,6 +43,5 @@ def exchange_count(  # noqa: PLR0913 - one question
             for host, seen in sources.items()
         },
         weight_peak={host: max(seen["weight_by_minute"].values(), default=0) for host, seen in sources.items()},
-        weight_limit=weight_limit,
         streams={host: seen["streams"] for host, seen in sources.items()},
     )

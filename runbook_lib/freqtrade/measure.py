@@ -149,19 +149,15 @@ def _aside() -> Iterator[ThreadPoolExecutor]:
 
 def count(fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], *, since: float, until: float) -> Counts:
     """Count the calls to the exchange in some time (unix seconds), as the bots logged them and as the exchange did."""
-    candles = max(1, round((until - since) / (timeframe_ms(site.freqtrade.timeframe) / 1000)))
-    limit = site.exchange.weight_per_minute
     logs = fleet.on_all(
         lambda session: probes.request_counts(session, bots[session.name].request_log, since=since, until=until),
         [host for host, bot in bots.items() if bot.request_log],
     ).unwrap()
     exchange = None
     if site.exchange.admin_url is not None:
-        exchange = exchange_count(
-            site.exchange.admin_url, bots, since=since, until=until, candles=candles, weight_limit=limit
-        )
+        exchange = exchange_count(site.exchange.admin_url, bots, since=since, until=until)
     return Counts(
-        bots=fleet_meter("the bots' own logs", logs, candles=candles, weight_limit=limit),
+        bots=fleet_meter("the bots' own logs", logs),
         exchange=exchange,
         whole={host: found.whole for host, found in logs.items()},
     )

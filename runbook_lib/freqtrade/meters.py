@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from runbook_lib.freqtrade.candles import requests_per_candle
 from runbook_lib.values import Check, Verdict
 
 K = TypeVar("K", int, str)
@@ -68,16 +67,6 @@ class RequestCounts:
         return _sum((row.status, row.count) for row in self.answers)
 
     @property
-    def by_minute(self) -> dict[int, int]:
-        """Minute (unix seconds) -> calls."""
-        return _sum((row.minute, row.count) for row in self.answers)
-
-    @property
-    def candles_by_interval(self) -> dict[str, int]:
-        """Candle length -> requests for candles."""
-        return _sum((row.interval, row.count) for row in self.answers if row.endpoint == CANDLES)
-
-    @property
     def rejected(self) -> dict[int, int]:
         """403, 418, 429 -> calls refused with it."""
         return {status: count for status, count in self.by_status.items() if status in REFUSALS}
@@ -91,78 +80,35 @@ class RequestCounts:
 
 @dataclass(frozen=True, slots=True)
 class FleetMeter:
-    """What a fleet asked of the exchange over some closed candles, as one meter saw it. All by host.
+    """What a fleet asked of the exchange in some time, as one meter saw it. All by host.
 
-    ``other_calls``: endpoint -> calls; ``weight_peak``: request weight used in the worst minute, None if not known;
-    ``weight_limit``: weight that one source may use in a minute; ``rejected``: status -> calls; ``streams``: open kline
-    streams.
+    ``other_calls``: endpoint -> calls; ``rejected``: status -> calls; ``weight_peak``: request weight used in the worst
+    minute, and ``streams``: open kline streams, both only where the exchange itself tells.
     """
 
     meter: str
-    candles: int
     candle_requests: Mapping[str, int]
     other_calls: Mapping[str, Mapping[str, int]]
     rejected: Mapping[str, Mapping[int, int]]
-    weight_peak: Mapping[str, int | None] = field(default_factory=dict)
-    weight_limit: int = 6000
+    weight_peak: Mapping[str, int] = field(default_factory=dict)
     streams: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def per_candle(self) -> dict[str, float]:
-        """Host -> candle requests per closed candle."""
-        return requests_per_candle(self.candle_requests, self.candles)
-
-    @property
-    def fleet_per_candle(self) -> float:
-        """Candle requests of the whole fleet per closed candle."""
-        return requests_per_candle({"fleet": sum(self.candle_requests.values())}, self.candles)["fleet"]
 
     @property
     def other_by_endpoint(self) -> dict[str, int]:
         """Endpoint -> calls of the whole fleet that are not for candles."""
         return _sum(item for calls in self.other_calls.values() for item in calls.items())
 
-    @property
-    def rejected_total(self) -> int:
-        """Calls of the whole fleet that were refused with 403, 418 or 429."""
-        return sum(count for statuses in self.rejected.values() for count in statuses.values())
 
-    @property
-    def weight_worst(self) -> int | None:
-        """Highest request weight that any host used in a minute; None if none is known."""
-        return max((weight for weight in self.weight_peak.values() if weight is not None), default=None)
-
-    @property
-    def weight_share(self) -> float | None:
-        """That weight as a share of the limit."""
-        return None if self.weight_worst is None else self.weight_worst / self.weight_limit
-
-    @property
-    def streams_total(self) -> int:
-        """Kline streams of the whole fleet."""
-        return sum(self.streams.values())
-
-
-def fleet_meter(
-    meter: str,
-    counts: Mapping[str, RequestCounts],
-    *,
-    candles: int,
-    weight_peak: Mapping[str, int | None] | None = None,
-    weight_limit: int = 6000,
-) -> FleetMeter:
-    """Sum up what each host's request log says. ``candles``: closed candles that the counted time holds."""
+def fleet_meter(meter: str, counts: Mapping[str, RequestCounts]) -> FleetMeter:
+    """Sum up what each host's request log says."""
     return FleetMeter(
         meter=meter,
-        candles=candles,
         candle_requests={host: counted.candle_requests for host, counted in counts.items()},
         other_calls={
             host: {name: calls for name, calls in counted.by_endpoint.items() if name != CANDLES}
             for host, counted in counts.items()
         },
         rejected={host: counted.rejected for host, counted in counts.items()},
-        weight_peak=dict(weight_peak or {}),
-        weight_limit=weight_limit,
     )
 
 

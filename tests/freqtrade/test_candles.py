@@ -12,13 +12,11 @@ from runbook_lib.freqtrade.candles import (
     CandleSet,
     Frame,
     Window,
-    agreed,
     analysis_delays,
     common_window,
     compare,
     digest,
     newest_age,
-    requests_per_candle,
     timeframe_ms,
     ulps,
 )
@@ -152,15 +150,6 @@ def test_detail_is_bounded_and_says_how_much_it_left_out() -> None:
     assert result.left_out == 593
 
 
-def test_between_hosts_the_odd_one_is_named() -> None:
-    sets = {name: candle_set(name) for name in "abcd"}
-    sets["a"] = changed(sets["a"], "ETH/USDT", 30, 3, 1.0)
-    result = compare(sets, agreed(sets, window=WINDOW), window=WINDOW)
-    assert result.mismatching_cells == 1
-    assert result.mismatches.loc["ETH/USDT", "a"] == 1
-    assert result.reference == "most hosts"
-
-
 @given(a=st.floats(allow_nan=False), b=st.floats(allow_nan=False))
 def test_ulps_counts_the_steps_between_two_floats(a: float, b: float) -> None:
     steps = ulps(a, b)
@@ -208,12 +197,6 @@ def test_delay_of_an_analysis_counts_from_the_close_of_the_newest_candle() -> No
     frames = {"BTC/USDT": frame(0), "NEW/USDT": frame(0, 0, 0), "ETH/USDT": frame(1)}
     held = CandleSet("a", frames, {"BTC/USDT": 60 * MINUTE + 2250, "NEW/USDT": 60 * MINUTE})
     assert analysis_delays(held, "1m") == {"BTC/USDT": 2.25}
-
-
-def test_requests_per_candle() -> None:
-    assert requests_per_candle({"75": 330, "120": 1}, 3) == {"75": 110.0, "120": 1 / 3}
-    with pytest.raises(ParamsError, match="over 0 candles"):
-        requests_per_candle({"75": 330}, 0)
 
 
 def test_timeframes() -> None:

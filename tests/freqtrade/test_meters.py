@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import pytest
 
-from runbook_lib.errors import ParamsError
 from runbook_lib.freqtrade.meters import Calls, FleetMeter, RequestCounts, agreement, fleet_meter
 from runbook_lib.values import Verdict
 
@@ -19,35 +18,15 @@ def meter(name: str = "request log") -> FleetMeter:
             "75": counts("75", 330, Calls(60, "exchangeInfo", "", 200, 3), Calls(120, "klines", "5m", 429, 2)),
             "120": counts("120", 330, Calls(60, "time", "", 200, 1), Calls(60, "exchangeInfo", "", 418, 1)),
         },
-        candles=3,
-        weight_peak={"75": 281, "120": None},
     )
 
 
 def test_before_and_after_figures_out_of_counts() -> None:
     seen = meter()
     assert seen.candle_requests == {"75": 332, "120": 330}
-    assert seen.per_candle == {"75": pytest.approx(332 / 3), "120": 110.0}
-    assert seen.fleet_per_candle == pytest.approx(662 / 3)
     assert seen.other_calls == {"75": {"exchangeInfo": 3}, "120": {"exchangeInfo": 1, "time": 1}}
     assert seen.other_by_endpoint == {"exchangeInfo": 4, "time": 1}
     assert seen.rejected == {"75": {429: 2}, "120": {418: 1}}
-    assert seen.rejected_total == 3
-    assert (seen.weight_worst, seen.weight_share) == (281, 281 / 6000)
-
-
-def test_an_unknown_weight_stays_unknown() -> None:
-    seen = replace(meter(), weight_peak={"75": None})
-    assert (seen.weight_worst, seen.weight_share) == (None, None)
-
-
-def test_counted_over_no_candle_there_is_no_figure() -> None:
-    with pytest.raises(ParamsError, match="over 0 candles"):
-        _ = replace(meter(), candles=0).fleet_per_candle
-
-
-def test_streams_are_summed() -> None:
-    assert replace(meter(), streams={"75": 110, "120": 110}).streams_total == 220
 
 
 def test_meters_that_counted_the_same_agree() -> None:
@@ -73,7 +52,7 @@ def test_one_call_of_difference_fails_and_is_named(other: FleetMeter, words: str
 
 
 def test_many_differences_are_named_in_part() -> None:
-    check = agreement(meter(), FleetMeter("none", 3, {}, {}, {}))
+    check = agreement(meter(), FleetMeter("none", {}, {}, {}))
     assert check.observed.count(";") == 5
     assert check.observed.endswith("; and 2 more")
 
@@ -85,7 +64,7 @@ def test_pings_that_look_at_the_weight_are_no_calls_of_a_bot() -> None:
 
 
 def test_two_meters_that_saw_nothing_prove_nothing() -> None:
-    idle = FleetMeter("a", 3, {"75": 0}, {"75": {}}, {"75": {}})
+    idle = FleetMeter("a", {"75": 0}, {"75": {}}, {"75": {}})
     assert agreement(idle, idle).verdict is Verdict.INCONCLUSIVE
 
 
@@ -93,8 +72,6 @@ def test_counts_can_be_asked_by_what_they_are() -> None:
     seen = counts("75", 10, Calls(60, "klines", "1h", 403, 4), Calls(120, "time", "", 200, 1))
     assert seen.by_endpoint == {"klines": 14, "time": 1}
     assert seen.by_status == {200: 11, 403: 4}
-    assert seen.by_minute == {60: 14, 120: 1}
-    assert seen.candles_by_interval == {"1h": 4, "5m": 10}
     assert (seen.candle_requests, seen.rejected, seen.whole) == (14, {403: 4}, True)
     assert replace(seen, asked={"klines": 15, "time": 1}).unanswered == {"klines": 1}
     assert not replace(seen, oldest=1.0).whole

@@ -137,9 +137,9 @@ def test_what_a_real_bot_asks_and_holds_is_read_exactly(freqtrade: Path, here: A
     assert result.identical
     assert result.cells > 8 * 900 * 5
 
-    log = fleet_meter("request log", {"a": counted}, candles=1)
+    log = fleet_meter("request log", {"a": counted})
     asked = dict(seen["requests"])
-    exchange_s = FleetMeter("exchange", 1, {"a": asked.pop("klines")}, {"a": asked}, {"a": {}})
+    exchange_s = FleetMeter("exchange", {"a": asked.pop("klines")}, {"a": asked}, {"a": {}})
     assert agreement(log, exchange_s).verdict is Verdict.SUCCESSFUL
     assert log.candle_requests["a"] >= len(PAIRS)
     assert counted.unreadable == 0
