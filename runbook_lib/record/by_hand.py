@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from runbook_lib import errors
 from runbook_lib.change import journal
 from runbook_lib.errors import RecordError
 from runbook_lib.record import executed
@@ -33,7 +34,7 @@ def ending(folder: ChangeFolder, title: str) -> Ending:
     return Ending(
         title=title,
         site=str(opened[-1].detail["site"]),
-        started=opened[0].at,
+        started=events[0].at,
         ended=max([events[-1].at, *saved]),
         dry_run=all(event.detail["dry_run"] for event in opened),
         stopped_by=_verdict(stopped) if stopped is not None else None,
@@ -52,4 +53,8 @@ def _verdict(stopped: Executed) -> Verdict:
 
 
 def _why(stopped: Executed) -> str:
+    """Say what stopped it; an error of ours in its own words, any other with its name."""
+    name, _, said = stopped.error.partition(": ")
+    if said and hasattr(errors, name):
+        return said
     return stopped.error or f"{stopped.name} was not run to its end, or not saved"

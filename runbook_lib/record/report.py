@@ -90,9 +90,9 @@ class Report:
 
     @property
     def tiles(self) -> tuple[Figure, ...]:
-        """The first figures that moved, at most four; if none did, the first figures."""
+        """The first figures that moved, at most four; if none did, the first that there was a before of."""
         moved = tuple(figure for figure in self.figures if figure.change not in ("", "unchanged"))
-        return (moved or self.figures)[:4]
+        return (moved or tuple(figure for figure in self.figures if figure.before is not None))[:4]
 
 
 def write(folder: ChangeFolder, report: Report) -> None:

@@ -111,7 +111,10 @@ def test_the_figures_at_the_top_are_those_that_moved() -> None:
     still, unknown = Figure("still", "n", 3, 3), Figure("unknown", "n", None, 3)
     moved = tuple(Figure(f"moved {n}", "n", 4, 3) for n in range(5))
     assert replace(REPORT, figures=(still, unknown, *moved)).tiles == moved[:4]
-    assert replace(REPORT, figures=(still, unknown)).tiles == (still, unknown)
+    assert replace(REPORT, figures=(unknown, still)).tiles == (still,)
+    page = report.render(replace(REPORT, figures=(unknown,)), {})
+    assert 'class="tile"' not in page  # a change that was stopped before anything was measured
+    assert "unknown" in page
 
 
 def test_change_is_computed() -> None:
