@@ -16,7 +16,7 @@ from runbook_lib.values import Verdict
 
 OPENED: Final = "opened"
 """The event that each phase writes when a notebook opens it, with ``site`` and ``dry_run``."""
-_OPEN: Final = "GateInconclusive"
+_OPEN: Final = ("GateInconclusive", "KeyboardInterrupt")
 
 
 def ending(folder: ChangeFolder, title: str) -> Ending:

@@ -18,6 +18,7 @@ from runbook_lib.params import Site, load, project_root
 from runbook_lib.record import scraps
 from runbook_lib.record.by_hand import OPENED
 from runbook_lib.record.folder import ChangeFolder
+from runbook_lib.runner import interrupted
 from runbook_lib.values import Check
 from runbook_lib.view import progress, tables
 from runbook_lib.view.charts import Chart
@@ -122,6 +123,7 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     ``site``: the site file, absolute, or relative to the current directory or one above it. ``change_id``: names the
     folder in ``outputs/``. Raises ParamsError before anything is touched.
     """
+    interrupted.tell_in_one_line()
     site_file = _find(Path(site))
     params = load(site_file, model)
     folder = ChangeFolder(project_root(site_file) / "outputs", change_id)

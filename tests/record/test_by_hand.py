@@ -49,6 +49,7 @@ def cells(make: SimpleNamespace) -> SimpleNamespace:
         gate=make.code("x", make.scrap("gate_a", [GOOD])),
         open=make.code("y", make.error("GateInconclusive", "gate b: too little")),
         bad=make.code("y", make.error("GateFailed", "gate b: 3 differ")),
+        halted=make.code("y", make.error("KeyboardInterrupt", "stopped")),
         broke=make.code("y", make.error("KeyError", "'x'")),
         pending=make.code("z", status="pending"),
         last=make.code("z", status="pending"),
@@ -84,6 +85,7 @@ def test_what_was_only_laid_out_was_not_run(
         ("bad", Verdict.FAILED, "gate b: 3 differ"),
         ("open", Verdict.INCONCLUSIVE, "gate b: too little"),
         ("broke", Verdict.FAILED, "KeyError: 'x'"),
+        ("halted", Verdict.INCONCLUSIVE, "KeyboardInterrupt: stopped"),
         ("pending", Verdict.INCONCLUSIVE, "20_b was not run to its end, or not saved"),
     ],
 )
