@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 from types import FrameType
 
 import click
 
+from runbook_lib import redaction
 from runbook_lib.commands import generate, lab, open_change, rehearse, report, run
 from runbook_lib.errors import RunbookError
 from runbook_lib.redaction import redact
@@ -37,6 +39,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command line; every known error is one line on standard error and its own exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
+    logging.basicConfig(level=logging.WARNING)
+    redaction.install()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except RunbookError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from runbook_lib.change.journal import Journal
@@ -16,6 +17,13 @@ ORIGINALS = ".runbook/originals"
 """Where originals are kept on each host, by their digest; relative to the login's home."""
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """How a plan was carried out on one host. ``changed``: the host is not as it was before."""
+
+    changed: bool
+
+
 class Engine:
     """Carries out one change on the hosts of a fleet. ``scope``: whose systemd the services belong to."""
 
@@ -27,14 +35,14 @@ class Engine:
         """Compare what the host should have with what it has; touches nothing."""
         return plan_host(wanted, *self._observe(session, wanted))
 
-    def apply(self, session: Session, plan: HostPlan, wanted: Wanted) -> bool:
+    def apply(self, session: Session, plan: HostPlan, wanted: Wanted) -> Applied:
         """Do the steps of a plan in order; say whether anything was changed.
 
         Raises StalePlan, before anything is touched, if the host has changed since the plan was made; VerifyFailed if
         the host does not show afterwards what was wanted.
         """
         if plan.empty:
-            return False
+            return Applied(changed=False)
         changes = changed_since(plan, wanted, *self._observe(session, wanted))
         if changes:
             raise StalePlan(
@@ -51,7 +59,7 @@ class Engine:
                 remedy="look at the unit's journal on the host, then run this phase again",
                 host=plan.host,
             )
-        return True
+        return Applied(changed=True)
 
     def _observe(self, session: Session, wanted: Wanted) -> tuple[dict[str, SeenFile], UnitState]:
         files = Files(session)

@@ -35,9 +35,9 @@ def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets
     params = load_site(site)
     notebooks = notebooks_in(root / NOTEBOOKS)
     lab = lab_of(params).directory
+    with terminal.waiting("lab") as waits:
+        labs.up(lab_settings(params), report=waits, with_parent=True)
     try:
-        with terminal.waiting("lab") as waits:
-            labs.up(lab_settings(params), report=waits, with_parent=True)
         terminal.done(
             Verdict.SUCCESSFUL,
             f"lab: {len(params.hosts)} hosts, {len(params.consumers)} feeders, {len(params.pairs)} pairs",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -130,12 +131,14 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     folder.create()
     journal = Journal(folder.journal, name)
     journal.write(OPENED, site=params.site, dry_run=dry_run)
+    fleet = Fleet.of(params)
+    atexit.register(fleet.close)  # with the kernel: no cell of a notebook comes last for certain
     return Phase(
         name=name,
         site=params,
         site_file=site_file,
         folder=folder,
-        fleet=Fleet.of(params),
+        fleet=fleet,
         journal=journal,
         dry_run=dry_run,
         started=time.time(),

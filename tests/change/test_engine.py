@@ -45,7 +45,7 @@ def test_planning_touches_nothing(engine: Engine, host: Any, journal: Path) -> N
 
 
 def test_a_plan_is_carried_out_in_order(engine: Engine, host: Any, journal: Path) -> None:
-    assert engine.apply(host, engine.plan(host, WANTED), WANTED) is True
+    assert engine.apply(host, engine.plan(host, WANTED), WANTED).changed
     assert host.acts == [
         ("write", CONFIG.path),
         ("write", UNIT.path),
@@ -70,7 +70,7 @@ def test_the_second_plan_is_empty_and_does_nothing(engine: Engine, host: Any, jo
     done, told = list(host.acts), journal.read_bytes()
     again = engine.plan(host, WANTED)
     assert again.empty
-    assert engine.apply(host, again, WANTED) is False
+    assert not engine.apply(host, again, WANTED).changed
     assert (host.acts, journal.read_bytes()) == (done, told)
 
 

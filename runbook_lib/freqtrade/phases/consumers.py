@@ -24,6 +24,7 @@ from runbook_lib.view.rendered import RenderedAs
 from runbook_lib.view.tables import GateView, Table
 
 HISTORY = 1500  # candles asked of each consumer
+CLOCKS_APART_SECONDS = 2.0  # more than preflight lets pass
 ENOUGH_HISTORY = 900  # candles; freqtrade itself starts with one page of 1000, less the forming one
 
 
@@ -169,7 +170,7 @@ def _change(phase: Phase[FreqtradeSite], plan: Planned, host: str) -> Step:
     began = time.time()
     try:
         with Waiting(f"{host} to be changed", phase.report):
-            changed = planned.carry_out(phase, plan, host)
+            changed = planned.carry_out(phase, plan, host).changed
     except RunbookError as error:
         return Step(host, "failed", checks=(reported("changed", error, expected="every step done and verified"),))
     ready = bots.await_ready(phase.fleet, phase.site, {host: bot}, phase.report)
@@ -179,7 +180,7 @@ def _change(phase: Phase[FreqtradeSite], plan: Planned, host: str) -> Step:
         held = bots.newest(phase.fleet[host], phase.site, bot, HISTORY)
     except RunbookError as error:
         return Step(host, "failed", seconds, checks=(*ready, reported("feed", error, expected="serves")))
-    checks = (*ready, *_start(host, report, held))
+    checks = (*ready, *_start(host, report, held, began if changed else None))
     result = "changed" if changed else "already as it should be"
     return Step(
         host,
@@ -192,8 +193,17 @@ def _change(phase: Phase[FreqtradeSite], plan: Planned, host: str) -> Step:
     )
 
 
-def _start(host: str, report: feed_state.FeedReport, held: CandleSet) -> list[Check]:
+def _start(host: str, report: feed_state.FeedReport, held: CandleSet, began: float | None) -> list[Check]:
+    """Judge how a consumer came up. ``began``: when it was changed (unix seconds), None if it was as it should be."""
     return [
+        holds(
+            "the feed speaks of this start",
+            passed=began is None or report.started >= began - CLOCKS_APART_SECONDS,
+            expected="its counts begin with the restart",
+            observed="yes" if began is None or report.started >= began - CLOCKS_APART_SECONDS else "older counts",
+            host=host,
+            remedy="the bot runs without the feed: read its journal for a line that begins with Candle feed",
+        ),
         equal(
             "own candle requests since start",
             report.own_requests,

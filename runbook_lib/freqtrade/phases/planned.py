@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from runbook_lib.change.engine import Engine
+from runbook_lib.change.engine import Applied, Engine
 from runbook_lib.change.plan import HostPlan
 from runbook_lib.change.resources import File, Wanted
 from runbook_lib.errors import RunbookError
@@ -101,10 +101,10 @@ def _config(wanted: Wanted, path: str) -> str:
     return next(file.content.decode() for file in wanted.files if file.path == path)
 
 
-def carry_out(phase: Phase[FreqtradeSite], planned: Planned, host: str) -> bool:
+def carry_out(phase: Phase[FreqtradeSite], planned: Planned, host: str) -> Applied:
     """Do the plan of one host; say whether anything was changed. In a dry run nothing is ever."""
     if phase.dry_run:
-        return False
+        return Applied(changed=False)
     engine = Engine(phase.journal, phase.site.units)
     return engine.apply(phase.fleet[host], planned.plans[host], planned.wanted[host])
 

@@ -69,7 +69,7 @@ def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Table:
     phase.must_not_be_stopped()
     with Waiting(f"{', '.join(plan.wanted)} to be changed", phase.report):
         results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
-    changed = [host for host, result in results.items() if result.value]
+    changed = [result.host for result in results.changed]
     if results.failed and changed and (error := results.failed[0].error) is not None:
         raise type(error)(f"{error.what} (changed: {', '.join(changed)})", remedy=error.remedy, host=error.host)
     results.unwrap()

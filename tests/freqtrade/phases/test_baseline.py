@@ -20,11 +20,11 @@ from runbook_lib.values import Verdict
         (False, 0, {}, Verdict.FAILED),
         (True, 0, dict.fromkeys(FEEDERS, 110), Verdict.SUCCESSFUL),
         (True, 330, dict.fromkeys(FEEDERS, 0), Verdict.FAILED),
-        (True, 330, {}, Verdict.INCONCLUSIVE),  # a real exchange tells nobody how many streams are open
+        (True, 330, {}, None),  # a real exchange tells nobody how many streams are open: nothing to judge by
     ],
 )
 def test_feeders_ask_for_candles(
-    monkeypatch: pytest.MonkeyPatch, enable_ws: bool, requests: int, streams: dict[str, int], verdict: Verdict
+    monkeypatch: pytest.MonkeyPatch, enable_ws: bool, requests: int, streams: dict[str, int], verdict: Verdict | None
 ) -> None:
     monkeypatch.setattr(measured, "soundness", lambda *_: [])
     lab = PhaseDouble().site
@@ -32,5 +32,5 @@ def test_feeders_ask_for_candles(
     seen = reading(dict.fromkeys(FEEDERS, requests), streams=streams)
     phase: Any = PhaseDouble(site)
     shown: Any = SimpleNamespace(measured=SimpleNamespace(reading=seen))
-    (check,) = baseline.gate(phase, shown).checks
-    assert check.verdict is verdict
+    found = [check.verdict for check in baseline.gate(phase, shown).checks]
+    assert found == ([] if verdict is None else [verdict])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from phase_double import PhaseDouble
 
+from runbook_lib.freqtrade.candles import CandleSet
+from runbook_lib.freqtrade.feed_state import FeedReport
 from runbook_lib.freqtrade.phases import consumers
 from runbook_lib.freqtrade.phases.consumers import Step
 from runbook_lib.freqtrade.phases.planned import Planned
@@ -65,3 +67,12 @@ def test_an_inconclusive_check_stops_the_roll_out_too(monkeypatch: pytest.Monkey
     monkeypatch.setattr(consumers, "_change", change)
     consumers.apply(PhaseDouble(), planned(PhaseDouble()))  # type: ignore[arg-type]  # a double
     assert touched == ["75"]
+
+
+@pytest.mark.parametrize(
+    ("began", "verdict"), [(None, Verdict.SUCCESSFUL), (101.9, Verdict.SUCCESSFUL), (103.0, Verdict.FAILED)]
+)
+def test_counts_of_an_older_start_are_no_proof(began: float | None, verdict: Verdict) -> None:
+    report = FeedReport(started=100.0, state="serving", served=9, own_requests=0, fallbacks={}, by_producer={})
+    checks = consumers._start("75", report, CandleSet("75", {}), began)
+    assert checks[0].verdict is verdict
