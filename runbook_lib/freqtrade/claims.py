@@ -29,7 +29,7 @@ NOT_BUILT = {
     "C4": "the NAT phase is not part of this runbook yet",
     "C5": "no producer was stopped: the failover drill is not part of this runbook yet",
     "C8": "the producers were not stopped: the failover drill is not part of this runbook yet",
-    "C9": "planned with diffs, one consumer at a time, originals kept; rollback is not part of this runbook yet",
+    "C9": "rollback is not part of this runbook yet; there are diffs, one consumer at a time, a stop, originals kept",
 }
 
 
@@ -59,7 +59,7 @@ def judged(  # noqa: PLR0913 - all that was measured
         "C3": (_data(before, after), "candles heatmap in 60_validate", data),
         "C6": (_latency(site, after), "round trips in 60_validate", latency),
         "C7": (
-            "; ".join(f"{check.host}: {check.observed}" for check in start) or "not observed",
+            _start(start),
             "roll-out table in 40_consumers",
             start,
         ),
@@ -99,6 +99,16 @@ def _data(before: Reading, after: Reading) -> str:
         f"{number(after.mismatching)} of {number(after.cells)} cells differ, "
         f"{number(after.missing)} candles missing (before: {number(before.mismatching)} of {number(before.cells)})"
     )
+
+
+def _start(checks: Sequence[Check]) -> str:
+    """Say in one sentence how all consumers came up, or which did not come up well."""
+    bad = [check for check in checks if check.verdict is not Verdict.SUCCESSFUL]
+    if bad or not checks:
+        return "; ".join(f"{check.host}: {check.name} {check.observed}" for check in bad) or "not observed"
+    hosts = dict.fromkeys(check.host for check in checks)
+    told = dict.fromkeys(f"{check.name} {check.observed}" for check in checks)
+    return f"{len(hosts)} consumers: {', '.join(told)}"
 
 
 def _latency(site: FreqtradeSite, after: Reading) -> str:

@@ -78,7 +78,7 @@ def test_what_was_observed_is_told_in_numbers() -> None:
     assert found["C2"].observed == "busiest host 2,000 of 6,000 in its busiest minute, 0 requests refused"
     assert found["C3"].observed == "0 of 1,320,000 cells differ, 0 candles missing (before: 12 of 1,320,000)"
     assert found["C6"].observed == "median of the slowest route 0.5 ms; all: p50 0.35 ms, p95 0.575 ms"
-    assert found["C7"].observed == "75: 0 own requests"
+    assert found["C7"].observed == "1 consumers: n 0 own requests"
 
 
 def test_what_was_not_observed_is_said() -> None:

@@ -52,10 +52,10 @@ class Effect(RenderedAs):
     def shown(self) -> Table:
         """Show it as a table."""
         rows = [
-            (unit, self.figures[f"{name}_before"], self.figures[f"{name}_after"])
+            (name.replace("_", " "), unit, self.figures[f"{name}_before"], self.figures[f"{name}_after"])
             for name, unit in figures.UNITS.items()
         ]
-        return Table("Figures", ("what", "before", "after"), rows)
+        return Table("Figures", ("figure", "unit", "before", "after"), rows)
 
 
 def ready(phase: Phase[FreqtradeSite]) -> GateView:
