@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,8 +109,8 @@ def _run_one(
     kind: type[errors.RunbookError] = RunError
     try:
         papermill.execute_notebook(
-            str(notebook),
-            str(output),
+            _from_here(notebook),
+            _from_here(output),
             dict(parameters),
             engine_name=ENGINE,
             kernel_name="python3",
@@ -127,6 +128,11 @@ def _run_one(
         if output.exists():  # whatever a cell showed that it should not have
             write_text(output, output.read_text(encoding="utf-8"))
     return NotebookRun(notebook.stem, output, started, time.time() - started, error, kind)
+
+
+def _from_here(path: Path) -> str:
+    """Name a file from the current directory: papermill keeps the name, and a record need not tell whose disk it is."""
+    return os.path.relpath(path)
 
 
 def _one_line(name: str, said: str) -> str:

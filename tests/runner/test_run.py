@@ -103,6 +103,11 @@ def test_a_notebook_whose_cells_all_ran_has_passed(ran: Ran) -> None:
     assert executed.read(passed.path).completed
 
 
+def test_the_record_does_not_tell_whose_disk_it_lies_on(ran: Ran) -> None:
+    told = nbformat.read(ran.runs[0].path, as_version=4).metadata.papermill
+    assert not [path for path in (told.input_path, told.output_path) if Path(path).is_absolute()]
+
+
 def test_parameters_and_directory_are_those_that_were_handed_over(ran: Ran) -> None:
     told = json.loads(said(ran.runs[0].path))
     assert (told["site"], told["dry_run"], told["cwd"]) == ("mine.yaml", True, str(ran.cwd))
