@@ -44,6 +44,10 @@ clean:
 	rm -rf .venv
 
 $(RUNBOOK_READY): requirements/runbook.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed -> name one: make PYTHON=python3.12 ..."; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+	  { echo "Python's venv is missing -> install it: apt-get install python3-venv"; exit 2; }
 	@echo "setting up .venv (once, about a minute) ..."
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements/runbook.lock
