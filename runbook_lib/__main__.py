@@ -9,10 +9,9 @@ from types import FrameType
 
 import click
 
-from runbook_lib import redaction
 from runbook_lib.commands import generate, lab, open_change, rehearse, report, run
 from runbook_lib.errors import RunbookError
-from runbook_lib.redaction import redact
+from runbook_lib.redaction import RedactingFilter, redact
 
 INTERRUPTED = 130
 
@@ -36,11 +35,17 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def _mask_logs() -> None:
+    """Let libraries' warnings through, their secrets masked."""
+    handler = logging.StreamHandler()
+    handler.addFilter(RedactingFilter())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
 def main() -> None:
     """Run the command line; every known error is one line on standard error and its own exit status."""
     signal.signal(signal.SIGTERM, _interrupt)
-    logging.basicConfig(level=logging.WARNING)
-    redaction.install()
+    _mask_logs()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)
     except RunbookError as error:

@@ -72,13 +72,6 @@ class RedactingFilter(logging.Filter):
         return True
 
 
-def install(logger: logging.Logger | None = None) -> None:
-    """Put the filter on every handler that ``logger`` (the root logger) has now; a second call adds nothing."""
-    for handler in (logger or logging.getLogger()).handlers:
-        if not any(isinstance(present, RedactingFilter) for present in handler.filters):
-            handler.addFilter(RedactingFilter())
-
-
 def _pattern(secret: str) -> re.Pattern[str]:
     escaped = json.dumps(secret)[1:-1]
     forms = {
