@@ -93,6 +93,10 @@ class Units:
         """No longer let it start with the host."""
         self._systemctl("disable", name)
 
+    def cat(self, name: str) -> str:
+        """Return a unit's file and its drop-ins, as systemd has them."""
+        return self._systemctl("cat", name, change=False).text
+
     def log_tail(self, name: str, lines: int = 20) -> str:
         """Return the last lines that the unit wrote, secrets masked."""
         command = f"journalctl{self._flag} --no-pager --output=short --lines={lines:d} --unit={shlex.quote(name)}"

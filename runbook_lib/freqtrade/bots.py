@@ -9,7 +9,7 @@ from runbook_lib.errors import RunbookError
 from runbook_lib.fleet import Fleet, Session
 from runbook_lib.freqtrade import probes
 from runbook_lib.freqtrade.candles import CandleSet, newest_age, timeframe_ms
-from runbook_lib.freqtrade.configs.producer import REQUEST_LOG, STRATEGY, producer_config_path
+from runbook_lib.freqtrade.configs.producer import REQUEST_LOG, producer_config_path
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.gates import holds, reported
 from runbook_lib.values import Check
@@ -21,14 +21,13 @@ ASK_EVERY_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Bot:
-    """One bot. Paths are those that the login sees; ``strategy`` is None where it is the operator's own."""
+    """One bot. Paths are those that the login sees."""
 
     host: str
     config: str
     unit: str
     pairs: tuple[str, ...]
     request_log: str
-    strategy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,6 @@ def producers(site: FreqtradeSite) -> dict[str, Bot]:
             producer.unit,
             tuple(producer.pairs),
             in_directory(site, REQUEST_LOG),
-            STRATEGY,
         )
         for host, producer in site.producers.items()
     }

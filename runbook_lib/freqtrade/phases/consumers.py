@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from runbook_lib.change.resources import File, Service, Wanted
 from runbook_lib.errors import ChangeError, RunbookError
-from runbook_lib.fleet import Files, Session
+from runbook_lib.fleet import Files, Session, Units
 from runbook_lib.freqtrade import bots, feed_state, strategies
 from runbook_lib.freqtrade.candles import CandleSet
 from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets, read_secrets
@@ -131,10 +131,7 @@ def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
 def _units(phase: Phase[FreqtradeSite]) -> list[Check]:
     """Look at the units: a strategy on the bot's command line would win over the one in its config."""
     site, who = phase.site, bots.feeders(phase.site)
-    flag = "--user " if site.units == "user" else ""
-    texts = phase.fleet.on_all(
-        lambda session: session.run(f"systemctl {flag}cat {shlex.quote(who[session.name].unit)}").text, who
-    )
+    texts = phase.fleet.on_all(lambda session: Units(session, site.units).cat(who[session.name].unit), who)
     expected = "no --strategy on its command line"
     return [
         reported("unit", result.error, expected=expected)
