@@ -16,13 +16,18 @@
     ├── ChangeError                   5   a plan that could not be carried out
     │   ├── StalePlan                     the world has changed since the plan was made
     │   ├── ApplyFailed
-    │   └── VerifyFailed                  applied, but the host does not show it
+    │   ├── VerifyFailed                  applied, but the host does not show it
+    │   └── EditedSince                   somebody else's edit would be lost by an undo
     ├── GateError                         a gate that does not let pass
     │   ├── GateFailed                6
     │   └── GateInconclusive          7   too little data to judge
     ├── RunError                      8   a notebook that did not run to its end
     ├── RecordError                   9   a change record that is missing, torn or not what it says
-    └── LabError                     10   the lab could not be started, reached or ended
+    ├── LabError                     10   the lab could not be started, reached or ended
+    ├── Held                         11   a hold point that nobody has approved yet
+    ├── Aborted                      12   ended by an operator, for a reason
+    ├── Locked                       13   somebody else is at work on this change or host
+    └── Stopped                     130   Ctrl-C or SIGTERM: stopped after the step in hand
 
 Each says in one line: which host (if any), what happened, and what to do next.
 """
@@ -132,6 +137,10 @@ class VerifyFailed(ChangeError):
     """Applied without error, but the host does not show it."""
 
 
+class EditedSince(ChangeError):
+    """A file is neither as it was nor as we left it: undoing would lose somebody's edit."""
+
+
 class GateError(RunbookError):
     """A gate that does not let pass."""
 
@@ -164,3 +173,27 @@ class LabError(RunbookError):
     """The lab could not be started, reached or ended."""
 
     exit_code = 10
+
+
+class Held(RunbookError):
+    """A hold point that nobody has approved yet; nothing beyond it was done."""
+
+    exit_code = 11
+
+
+class Aborted(RunbookError):
+    """An operator ended the run, for a reason."""
+
+    exit_code = 12
+
+
+class Locked(RunbookError):
+    """Somebody else is at work on this change or this host."""
+
+    exit_code = 13
+
+
+class Stopped(RunbookError):
+    """Ctrl-C or SIGTERM: stopped after the step in hand."""
+
+    exit_code = 130
