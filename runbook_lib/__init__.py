@@ -6,7 +6,12 @@ Each name is loaded when it is first asked for: a command that draws nothing wai
 from __future__ import annotations
 
 from importlib import import_module
+from sys import modules as _loaded
 from typing import Any
+
+# jsonschema, which comes with every notebook that is read, would build a grammar of IRIs: two seconds in every command
+# and again in every kernel, for a format that nothing here checks. Said to be missing, it does without.
+_loaded.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # Python's own way to say so; typeshed knows none
 
 __all__ = ["baseline", "consumers", "open_phase", "preflight", "producers", "validate"]
 

@@ -50,3 +50,8 @@ def test_importing_the_library_alone_loads_nothing_heavy() -> None:
     asked = [sys.executable, "-c", ASK.format(heavy=HEAVY)]
     told = subprocess.run(asked, capture_output=True, check=True, text=True)
     assert json.loads(told.stdout) == ["runbook_lib"]
+
+
+def test_reading_a_notebook_builds_no_grammar_of_addresses() -> None:
+    asked = [sys.executable, "-c", "import runbook_lib, nbformat, sys; print('lark' in sys.modules)"]
+    assert subprocess.run(asked, capture_output=True, check=True, text=True).stdout == "False\n"
