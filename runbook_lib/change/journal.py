@@ -2,6 +2,9 @@
 
 A line's ``chain`` is the SHA-256 of the previous line's chain and the line's own content, so that a line that was
 altered, removed or put in between breaks every chain after it.
+
+A tail without a line end is what a power cut in mid-write leaves. Whoever wrote it never came back from `write`, so
+nothing that it announced was done: it is no event. Readers pass over it; the next writer cuts it off and says so.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from runbook_lib.errors import RecordError
 from runbook_lib.redaction import redact
 
 START = "0" * 64
+TORN = "torn"
+"""The event that tells of a tail which was cut off; ``bytes``: how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,15 @@ class Journal:
         self._phase = phase
         self._clock = clock
 
+    @property
+    def path(self) -> Path:
+        """Where it is kept."""
+        return self._path
+
+    def events(self) -> list[Event]:
+        """Return all events so far, those of other writers too; see `read`."""
+        return list(read(self._path))
+
     def write(self, what: str, host: str | None = None, **detail: Any) -> Event:  # noqa: ANN401 - any JSON
         """Append one event and wait until the disk has it. Text in ``detail`` is redacted.
 
@@ -63,24 +77,32 @@ class Journal:
         with self._path.open("a+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            lines = file.read().splitlines()
-            previous = self._last_chain(lines)
-            content = {
-                "number": len(lines) + 1,
-                "at": self._clock(),
-                "by": f"{getpass.getuser()}@{socket.gethostname()}",
-                "phase": self._phase,
-                "what": what,
-                "host": host,
-                "detail": json.loads(redact(json.dumps(detail))),
-            }
-            event = Event(**content, chain=_chain(previous, content))
-            file.write(json.dumps({**content, "chain": event.chain}).encode() + b"\n")
+            whole, tail = _lines(file.read())
+            number, chain = len(whole), self._last_chain(whole)
+            if tail:
+                file.truncate(sum(len(line) + 1 for line in whole))
+                torn = self._event(number + 1, chain, TORN, None, {"bytes": len(tail)})
+                number, chain = torn.number, torn.chain
+                file.write(_line(torn))
+            event = self._event(number + 1, chain, what, host, detail)
+            file.write(_line(event))
             file.flush()
             os.fsync(file.fileno())
-        if not lines:
+        if not whole:
             _sync_folder(self._path.parent)
         return event
+
+    def _event(self, number: int, previous: str, what: str, host: str | None, detail: dict[str, Any]) -> Event:
+        content = {
+            "number": number,
+            "at": self._clock(),
+            "by": f"{getpass.getuser()}@{socket.gethostname()}",
+            "phase": self._phase,
+            "what": what,
+            "host": host,
+            "detail": json.loads(redact(json.dumps(detail))),
+        }
+        return Event(**content, chain=_chain(previous, content))
 
     def _last_chain(self, lines: list[bytes]) -> str:
         if not lines:
@@ -94,14 +116,14 @@ class Journal:
 
 
 def read(path: Path) -> Iterator[Event]:
-    """Yield the events of a journal.
+    """Yield the events of a journal; a tail without a line end is none.
 
     Raises RecordError at the first line that is not chained to the one before it.
     """
     previous = START
     if not path.exists():
         return
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(_lines(path.read_bytes())[0], 1):
         try:
             content = json.loads(line)
             chain = content.pop("chain")
@@ -112,6 +134,16 @@ def read(path: Path) -> Iterator[Event]:
             raise RecordError(f"{path}:{number}: chain is broken", remedy="this line or one before it was edited")
         previous = chain
         yield event
+
+
+def _line(event: Event) -> bytes:
+    return json.dumps(asdict(event)).encode() + b"\n"
+
+
+def _lines(data: bytes) -> tuple[list[bytes], bytes]:
+    """Return the lines that have an end, and what comes after the last of them."""
+    *whole, tail = data.split(b"\n")
+    return whole, tail
 
 
 def _sync_folder(folder: Path) -> None:

@@ -113,13 +113,53 @@ def test_an_event_after_an_edit_does_not_heal_it(lines: list[str], path: Path) -
     assert broken_at(path, path.read_text().splitlines()) == 2
 
 
-@pytest.mark.parametrize("torn", ['{"number": 6, "at"', "7\n", "[]\n"])
-def test_nothing_is_appended_to_a_torn_journal(lines: list[str], path: Path, torn: str) -> None:
-    path.write_text("".join(f"{line}\n" for line in lines) + torn)
+@pytest.mark.parametrize("edited", ["7\n", "[]\n", "\n", '{"number": 6, "at"\n'])
+def test_nothing_is_appended_to_an_edited_journal(lines: list[str], path: Path, edited: str) -> None:
+    path.write_text("".join(f"{line}\n" for line in lines) + edited)
     before = path.read_bytes()
     with pytest.raises(RecordError, match=f"{path}:6: no journal line"):
         Journal(path, "p").write("done")
     assert path.read_bytes() == before
+
+
+def test_a_power_cut_at_any_byte_of_a_line_leaves_the_events_before_it(lines: list[str], path: Path) -> None:
+    whole = path.read_bytes()
+    last = len(lines[-1]) + 1
+    before = list(read(path))[:-1]
+    for cut in range(1, last):
+        path.write_bytes(whole[: len(whole) - last + cut])
+        assert list(read(path)) == before, "what has no line end was never announced"
+        assert Journal(path, "p").events() == before, "reading mends nothing"
+        event = Journal(path, "p").write("done")
+        *kept, torn, again = read(path)
+        assert (kept, again) == (before, event)
+        assert (torn.what, torn.host, torn.detail) == ("torn", None, {"bytes": cut})
+
+
+def test_a_power_cut_in_the_very_first_line_leaves_an_empty_journal(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"\0" * 512)
+    assert list(read(path)) == []
+    Journal(path, "p").write("done")
+    assert [(event.number, event.what, event.detail) for event in read(path)] == [
+        (1, "torn", {"bytes": 512}),
+        (2, "done", {}),
+    ]
+
+
+def test_a_journal_that_is_being_written_can_be_read(lines: list[str], path: Path) -> None:
+    with path.open("ab") as half:
+        half.write('{"what": "größe'.encode()[:-1])
+        half.flush()
+        assert len(list(read(path))) == len(lines)
+
+
+def test_a_journal_tells_its_events_and_its_place(path: Path) -> None:
+    writer = Journal(path, "30_producers")
+    assert (writer.path, writer.events()) == (path, [])
+    mine = writer.write("intent", "73")
+    others = Journal(path, "40_consumers").write("pause", why="lunch")
+    assert writer.events() == [mine, others]
 
 
 @pytest.mark.usefixtures("_unregistered")
