@@ -31,14 +31,21 @@ def main(paths):
 """
 
 # Written beside its place under a name of its own, checked, on the disk, and only then renamed. The rest of a transfer
-# that was cut looks like the end of the file to cat, so that the digest tells, and the trap sweeps up.
+# that was cut looks like the end of the file to cat, so that the digest tells, and the trap sweeps up. What a host that
+# lost its power left is swept up by whoever comes next, who so fences off a forerunner whose connection was lost, too:
+# without its new file it can no longer rename it, however late it gets there.
+_SWEEP: Final = """\
+sweep() { rm -f -- "$(dirname -- "$1")/.$(basename -- "$1").runbook-"??????; }\
+"""
 _PLACE: Final = """\
 set -eu
 umask 077
+{sweep}
 path=$(readlink -m -- {path})
 mkdir -p -- "$(dirname -- "$path")"
 [ ! -d "$path" ] || {{ echo "$path is a directory" >&2; exit 1; }}
-new=$(mktemp -- "$(dirname -- "$path")/.$(basename -- "$path").XXXXXX")
+sweep "$path"
+new=$(mktemp -- "$(dirname -- "$path")/.$(basename -- "$path").runbook-XXXXXX")
 trap 'rm -f -- "$new"' EXIT
 trap 'exit 1' HUP INT TERM PIPE
 {fill}
@@ -100,6 +107,7 @@ class Files:
         """
         digest = hashlib.sha256(data).hexdigest()
         command = _PLACE.format(
+            sweep=_SWEEP,
             path=_quoted(path),
             fill='cat > "$new"',
             digest=digest,
@@ -118,6 +126,7 @@ class Files:
         if not state.exists:
             raise TransferFailed(f"{source} does not exist", remedy="nothing to copy", host=self._session.name)
         command = _PLACE.format(
+            sweep=_SWEEP,
             path=_quoted(target),
             fill=_COPY.format(source=_quoted(source)),
             digest=state.sha256,
@@ -128,10 +137,22 @@ class Files:
         return FileState(target, True, state.sha256, state.mode, state.size)
 
     def remove(self, path: str) -> None:
-        """Remove a file; nothing if there is none."""
-        result = self._run(f"rm -f -- {_quoted(path)}")
+        """Remove a file, and what `sweep` would; nothing if there is none."""
+        at = _quoted(path)
+        result = self._run(f'{_SWEEP}\npath=$(readlink -m -- {at})\nrm -f -- {at} && sweep "$path"')
         if result.status != 0:
             raise self._session.failure(f"rm {path}", result)
+
+    def sweep(self, paths: Iterable[str]) -> None:
+        """Remove what writing these files may have left beside them when the host lost its power midway.
+
+        A writing of them that is still under way somewhere fails from here on and leaves them as they are.
+        """
+        wanted = list(paths)
+        each = "\n".join(f'sweep "$(readlink -m -- {_quoted(path)})"' for path in wanted)
+        result = self._run(f"set -e\n{_SWEEP}\n{each}")
+        if result.status != 0:
+            raise self._session.failure(f"sweeping up after {', '.join(wanted)}", result)
 
     def _place(self, what: str, command: str, data: bytes, deadline: float | None) -> None:
         host = self._session.name

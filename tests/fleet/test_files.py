@@ -102,7 +102,7 @@ def test_a_cut_connection_in_mid_write_leaves_the_old_file(files: Files, host: S
 
 def _cut_when_it_grows(host: SshHost) -> None:
     for _ in range(500):
-        if any(path.stat().st_size for path in host.home.glob(".config.*")):
+        if any(path.stat().st_size for path in host.home.glob(".config.runbook-*")):
             break
         threading.Event().wait(0.01)
     host.cut()
