@@ -6,6 +6,7 @@ import json
 import shlex
 import threading
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, Final
 
 import paramiko
@@ -14,15 +15,17 @@ from runbook_lib.errors import CommandFailed, DeadlineExceeded, HostError, Privi
 from runbook_lib.fleet.command import ConnectionLost, TimeIsUp, execute
 from runbook_lib.fleet.connect import Connector
 from runbook_lib.fleet.forward import forwarded
+from runbook_lib.fleet.held import HeldCommand
 from runbook_lib.redaction import holds_registered, redact
 from runbook_lib.values import CommandResult
 
-_AT_ONCE: Final = 8  # commands at a time on one connection; sshd's MaxSessions is 10
+_AT_ONCE: Final = 8  # commands at a time on one connection; sshd's MaxSessions is 10: one is left for what is held
 _ROOT_BY: Final = """\
 if [ "$(id -u)" = 0 ]; then echo root
-elif sudo -k -n true 2>/dev/null; then echo free
+elif sudo -k -n -- sh -c : 2>/dev/null; then echo free
 elif command -v sudo >/dev/null; then echo asks
 else echo none; fi"""
+_AS_ROOT: Final = "runbook: as root"  # what a command says first, once sudo has let it run: sudo has many words for no
 _SCRIPT: Final = """\
 import json as _json
 arguments = _json.loads({arguments})
@@ -93,15 +96,22 @@ class Session:
         Raises PrivilegeRefused when sudo says no; the command has not run then.
         """
         by = self._way_to_root(deadline)
-        inner = f"sh -c {shlex.quote(command)}"
         if by == "root":
-            return self.run(inner, stdin=stdin, deadline=deadline, check=check)
+            return self.run(f"sh -c {shlex.quote(command)}", stdin=stdin, deadline=deadline, check=check)
+        inner = f"sh -c {shlex.quote(f'echo {_AS_ROOT} >&2; {command}')}"
         if by == "free":
-            return self.run(f"sudo -n -- {inner}", stdin=stdin, deadline=deadline, check=check)
-        # -k: without a remembered password sudo is sure to read the line, and the command never sees it
-        return self.run(
-            f"sudo -k -S -p '' -- {inner}", stdin=self._password_line() + stdin, deadline=deadline, check=check
-        )
+            result = self.run(f"sudo -n -- {inner}", stdin=stdin, deadline=deadline, check=False)
+        else:  # -k: without a remembered password sudo is sure to read the line, and the command never sees it
+            line = self._password_line()
+            result = self.run(f"sudo -k -S -p '' -- {inner}", stdin=line + stdin, deadline=deadline, check=False)
+        _, ran, said = result.stderr.partition(f"{_AS_ROOT}\n".encode())
+        if not ran:
+            self._root_by = None  # what was found out about it no longer holds
+            raise self._refused(result)
+        result = replace(result, stderr=said)
+        if check and result.status != 0:
+            raise self.failure(command, result)
+        return result
 
     def python(
         self,
@@ -135,6 +145,21 @@ class Session:
                 host=self.name,
             ) from None
 
+    def hold(self, command: str, name: str) -> HeldCommand:
+        """Start a command that lives until it is let go or the connection ends; see `HeldCommand`.
+
+        ``name`` stands for it in errors. A secret on the command line is refused.
+        """
+        if holds_registered(command):
+            raise SecretError("a secret would stand on a command line", remedy="report this bug", host=self.name)
+        return HeldCommand(
+            self._connection(),
+            command,
+            host=self.name,
+            seconds=self._connector.ssh.command_seconds,
+            failed=lambda result: self.failure(name, result, lines=1),
+        )
+
     def forward(self, host: str, port: int) -> AbstractContextManager[int]:
         """Lend a local port on 127.0.0.1 that leads to ``host:port`` as seen from this host."""
         return forwarded(self._connection(), host, port)
@@ -165,11 +190,10 @@ class Session:
             if by == "none":
                 raise PrivilegeRefused("there is no sudo", remedy="install it, or use user-scope units", host=self.name)
             if by == "asks":
-                check = "sudo -k -S -p '' -- true"
-                if self.run(check, stdin=self._password_line(), deadline=deadline, check=False).status != 0:
-                    raise PrivilegeRefused(
-                        "sudo did not take the password", remedy="check ssh.sudo_password and sudoers", host=self.name
-                    )
+                check = "sudo -k -S -p '' -- sh -c :"
+                result = self.run(check, stdin=self._password_line(), deadline=deadline, check=False)
+                if result.status != 0:
+                    raise self._refused(result)
             self._root_by = by
         return self._root_by
 
@@ -180,6 +204,15 @@ class Session:
                 "sudo asks for a password", remedy="set ssh.sudo_password, or allow it in sudoers", host=self.name
             )
         return password.reveal().encode() + b"\n"
+
+    def _refused(self, result: CommandResult) -> PrivilegeRefused:
+        """Quote sudo's last words; where they quote the command, and so a whole script, only their ends."""
+        said = " | ".join(line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines()[-2:])
+        return PrivilegeRefused(
+            f"sudo refused: {redact(said) or 'it said nothing'}",
+            remedy="it did not run; check ssh.sudo_password and what sudoers allows this login",
+            host=self.name,
+        )
 
     def _too_long(self, command: str, seconds: float) -> DeadlineExceeded:
         return DeadlineExceeded(

@@ -74,6 +74,14 @@ class Ssh(Model):
     parallel: int = Field(32, ge=1, description="hosts worked on at the same time")
 
 
+class Rollout(Model):
+    """How a change goes over the fleet, and what it may cost before it stops by itself."""
+
+    canary: int = Field(1, ge=1, description="hosts that go first, alone, and must pass a gate before any other")
+    batch: int = Field(1, ge=1, description="hosts worked on together after the canary")
+    failure_budget: int = Field(0, ge=0, description="hosts that may fail; one more, and no further batch is begun")
+
+
 class Lab(Model):
     """The embedded lab that stands in for the fleet and the exchange, on this machine's loopback."""
 
@@ -97,4 +105,5 @@ class Site(Model):
     units: Literal["user", "system"] = Field(
         "user", description="whose systemd carries the services: the login's own, or the host's through sudo"
     )
+    rollout: Rollout = Field(default_factory=Rollout)
     lab: Lab | None = Field(None, description="present only where the fleet is the embedded lab")

@@ -1,0 +1,170 @@
+"""The lock of a host: held there by a process that ends with our connection, or when it hears nothing from us."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final
+
+from runbook_lib.change.locks.who import Holder, refuse_others
+from runbook_lib.errors import AuthenticationRefused, HostError, HostKeyRefused, Locked, Unreachable
+from runbook_lib.fleet import Fleet, HeldCommand, Session
+from runbook_lib.values import FleetResult
+
+QUIET_SECONDS: Final = 60.0
+"""So long a host holds a lock of which it hears nothing: a connection may be dead, and nobody told it."""
+
+_NO_SESSION: Final = (Unreachable, HostKeyRefused, AuthenticationRefused)
+_HELD: Final = "held"
+_ON_HOST: Final = """\
+import fcntl, os, select, sys
+seconds, holder = float(sys.argv[1]), sys.stdin.buffer.readline()
+os.makedirs(".runbook", mode=0o700, exist_ok=True)
+lock = os.open(".runbook/lock", os.O_RDWR | os.O_CREAT, 0o600)
+with open(".runbook/lock.turn", "ab") as turn:
+    fcntl.flock(turn, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(os.read(lock, 1 << 16).decode("utf-8", "replace").strip())
+        sys.exit()
+    os.truncate(lock, os.write(lock, holder))
+print("held", flush=True)
+while select.select([0], [], [], seconds)[0]:
+    if not os.read(0, 1 << 16):
+        sys.exit()
+    print("held", flush=True)
+sys.exit("nothing was heard from its holder for %g s" % seconds)
+"""
+
+
+class HostLock:
+    """The lock of one host while this process, or another of the same run, holds it. Thread safe."""
+
+    def __init__(self, session: Session, holder: Holder, *, quiet_seconds: float = QUIET_SECONDS) -> None:
+        self._session = session
+        self._holder = holder
+        self._quiet_seconds = quiet_seconds
+        self._process = self._take()
+        if self._process is not None:
+            self._process.keep(every=quiet_seconds / 4)
+
+    def still_held(self) -> None:
+        """Ask the host. Raises Unreachable if the lock was lost: with the connection, most likely."""
+        try:
+            if self._process is not None:
+                self._process.ask()
+                return
+            found = self._take()  # who holds it is another process of this run, so that only the host knows
+        except (HostError, Locked) as error:
+            raise self._lost(error.what) from error
+        if found is not None:
+            found.let_go()
+            raise self._lost("nobody holds it")
+
+    def release(self) -> None:
+        """Let it go; nothing if another process of the same run holds it."""
+        if self._process is not None:
+            self._process.let_go()
+
+    def _take(self) -> HeldCommand | None:
+        """Return what holds the lock from now on; None if another process of this run has it already."""
+        command = f"exec python3 -I -c {shlex.quote(_ON_HOST)} {self._quiet_seconds:g}"
+        process = self._session.hold(command, "the lock of this host")
+        answer = ""
+        try:
+            answer = process.ask(self._holder.text.encode())
+        finally:
+            if answer != _HELD:
+                process.let_go()
+        if answer == _HELD:
+            return process
+        refuse_others(answer, self._holder, self._session.name)
+        return None
+
+    def _lost(self, why: str) -> Unreachable:
+        return Unreachable(
+            f"its lock was lost, and somebody else may be at work there: {why}",
+            remedy=f"look with `runbook status --change {self._holder.change}`, then run with --resume",
+            host=self._session.name,
+        )
+
+
+class HostLocks:
+    """The locks of many hosts. ``skipped``: hosts to which no connection could be had, and why. Thread safe."""
+
+    def __init__(self) -> None:
+        self.skipped: dict[str, HostError] = {}
+        self._locks: dict[str, HostLock] = {}
+        self._adding = threading.Lock()
+        self._over = False
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """Names of the hosts that are locked, in the order in which that was done."""
+        return tuple(self._locks)
+
+    def still_held(self, host: str) -> None:
+        """Ask one host; see `HostLock.still_held`. Nothing for a host that was skipped."""
+        if host in self._locks:
+            self._locks[host].still_held()
+
+    def add(self, host: str, lock: HostLock) -> None:
+        """Keep a lock. One that comes after the end, as nobody waited for it, is let go at once."""
+        with self._adding:
+            if not self._over:
+                self._locks[host] = lock
+                return
+        lock.release()
+
+    def release(self) -> None:
+        """Let all of them go."""
+        with self._adding:
+            self._over = True
+        with ThreadPoolExecutor(max(1, len(self._locks))) as pool:
+            list(pool.map(HostLock.release, self._locks.values()))
+
+
+@contextmanager
+def host_lock(session: Session, holder: Holder, *, quiet_seconds: float = QUIET_SECONDS) -> Iterator[HostLock]:
+    """Hold the lock of one host; if another process of the same run has it, share it.
+
+    Raises Locked, naming the first, if another run holds it.
+    """
+    lock = HostLock(session, holder, quiet_seconds=quiet_seconds)
+    try:
+        yield lock
+    finally:
+        lock.release()
+
+
+@contextmanager
+def host_locks(
+    fleet: Fleet, hosts: Iterable[str], holder: Holder, *, quiet_seconds: float = QUIET_SECONDS
+) -> Iterator[HostLocks]:
+    """Hold the locks of all these hosts, or of none; see `host_lock`. Hosts out of reach are skipped."""
+    locks = HostLocks()
+
+    def take(some: Iterable[str]) -> None:
+        results = fleet.on_all(
+            lambda session: locks.add(session.name, HostLock(session, holder, quiet_seconds=quiet_seconds)), some
+        )
+        FleetResult(tuple(each for each in results.values() if not skip(each.host, each.error))).unwrap()
+
+    def skip(host: str, error: object) -> bool:
+        if isinstance(error, _NO_SESSION):
+            locks.skipped[host] = error
+        return host in locks.skipped
+
+    connected = fleet.on_all(Session.connect, hosts)
+    reached = [each.host for each in connected.values() if not skip(each.host, each.error)]
+    try:
+        # of two runs that begin together, the one that gets the first host gets all: neither turns the other away
+        take(reached[:1])
+        take(reached[1:])
+        yield locks
+    finally:
+        locks.release()
