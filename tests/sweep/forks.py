@@ -34,6 +34,7 @@ IMPORTED = (
     *("runbook_lib.runner.changing", "runbook_lib.record.assemble", "runbook_lib.view.charts", "http.client"),
 )
 KERNELS = 3  # notebooks of the longest run
+THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}  # threads do not fork
 NOTHING = Path(os.devnull)
 _SIZE = 1 << 16
 
@@ -47,7 +48,7 @@ class Interpreters:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+                env={**os.environ, **THREADLESS},
             )
         self._link = ours
         if self._link.recv(_SIZE) != b"ready":
