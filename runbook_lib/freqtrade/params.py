@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from runbook_lib.gates.ranks import fewest
 from runbook_lib.params.model import HostName, Model, Port, Site
 
 
@@ -76,6 +77,33 @@ class Gates(Model):
     candle_age_seconds: float = Field(55.0, description="age of the newest candle over its close, at most")
     weight_share: float = Field(0.5, description="share of the exchange's limit that one source may use", gt=0, le=1)
     start_seconds: float = Field(240.0, description="how long a bot may take to be ready")
+    canary_candles: int = Field(
+        2, ge=1, description="closed candles that the canary must hold identical before the rest is touched"
+    )
+    delay_margin_seconds: float = Field(
+        5.0,
+        ge=0,
+        description="how much later than before bots may have analysed a candle; "
+        "more than feed.settle_seconds, which the feed waits on purpose",
+    )
+    minimum_bots: int = Field(
+        4, ge=1, description="bots whose delay is known, before and after; fewer are Inconclusive"
+    )
+    significance: float = Field(
+        0.05, gt=0, lt=0.5, description="chance at which a rank test takes luck for a difference (alpha)"
+    )
+    effect_size: float = Field(
+        0.33, gt=0, le=1, description="Cliff's delta from which a difference matters; 0.33 is called medium, 0.47 large"
+    )
+
+    @model_validator(mode="after")
+    def _some_delays_can_fail(self) -> Self:
+        if self.minimum_bots < (needed := fewest(self.significance)):
+            raise ValueError(
+                f"with {self.minimum_bots} bots and a significance of {self.significance:g} no delay could ever fail: "
+                f"minimum_bots must be {needed} at least"
+            )
+        return self
 
 
 class FreqtradeSite(Site):

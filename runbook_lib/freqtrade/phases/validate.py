@@ -13,7 +13,7 @@ from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import measured
 from runbook_lib.freqtrade.phases.measured import Shown
 from runbook_lib.freqtrade.reading import Reading
-from runbook_lib.gates import at_least, at_most, equal, fell_by
+from runbook_lib.gates import at_least, at_most, below, equal, fell_by, no_later
 from runbook_lib.gates.checks import number
 from runbook_lib.record.plain import checks as read_checks
 from runbook_lib.runner.phase import Phase
@@ -37,6 +37,7 @@ class Effect(RenderedAs):
     requests: tuple[Check, ...]
     weight: tuple[Check, ...]
     data: tuple[Check, ...]
+    delay: tuple[Check, ...]
     latency: tuple[Check, ...]
     soundness: tuple[Check, ...]
     during: Table
@@ -47,7 +48,7 @@ class Effect(RenderedAs):
     @property
     def checks(self) -> list[Check]:
         """All checks."""
-        return [*self.requests, *self.weight, *self.data, *self.latency, *self.soundness]
+        return [*self.requests, *self.weight, *self.data, *self.delay, *self.latency, *self.soundness]
 
     def shown(self) -> Table:
         """Show it as a table."""
@@ -92,6 +93,7 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
         requests=tuple(_requests(site, before, after)),
         weight=tuple(_weight(site, after)),
         data=tuple(_data(site, after)),
+        delay=tuple(_delay(site, before, after)),
         latency=tuple(_latency(site, after)),
         soundness=tuple(measured.soundness(site, shown.measured)),
         during=_during(during, after.since - before.until),
@@ -195,13 +197,45 @@ def _data(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
     ]
 
 
-def _latency(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
+def _per_bot(reading: Reading) -> list[float]:
+    """Return each bot's median delay, of those that have any."""
+    return [median(delays) for delays in reading.delays.values() if delays]
+
+
+def _delay(site: FreqtradeSite, before: Reading, after: Reading) -> Sequence[Check]:
+    """Check that bots analyse a closed candle no later than before, but for what the feed may cost.
+
+    What is counted is one bot: its median over the pairs of the newest candle. Pairs are no values of their own, since
+    a bot fetches and analyses them one after the other; 4 bots are 4 values, not 440. And all bots are read at one
+    candle, so the test speaks of bots, not of other candles: the margin must leave room for how candles vary.
+    """
     return [
-        at_most(
+        no_later(
+            "delay from a candle's close until a bot had analysed it",
+            _per_bot(before),
+            _per_bot(after),
+            site.gates.delay_margin_seconds,
+            unit="s",
+            alpha=site.gates.significance,
+            effect=site.gates.effect_size,
+            minimum=site.gates.minimum_bots,
+            remedy="look at the producers' load and at the way from them to the slowest bot",
+        )
+    ]
+
+
+def _latency(site: FreqtradeSite, after: Reading) -> Sequence[Check]:
+    """Check that every route's usual round trip is under the limit. What is counted is one TCP connect.
+
+    All of a route's connects come within a moment: the test speaks of the route at that time of day.
+    """
+    return [
+        below(
             f"median round trip {route}",
-            round(median(values), 3) if values else None,
+            values,
             site.gates.latency_milliseconds,
             unit="ms",
+            alpha=site.gates.significance,
             remedy="look at the network between the two",
         )
         for route, values in after.latency_ms.items()
