@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from runbook_lib.commands import generate, lab, open_change, rehearse, report, run
+from runbook_lib.commands import generate, lab, live, open_change, rehearse, report, rollback, run, status
 from runbook_lib.errors import RunbookError
 from runbook_lib.redaction import RedactingFilter, redact
 
@@ -22,12 +22,20 @@ def cli() -> None:
     """Carry out a migration step by step, measured, gated and recorded."""
 
 
-cli.add_command(rehearse.rehearse)
-cli.add_command(run.run)
-cli.add_command(open_change.open_change)
-cli.add_command(report.report)
-cli.add_command(lab.lab)
-cli.add_command(generate.generate)
+for command in (
+    rehearse.rehearse,
+    run.run,
+    status.status,
+    live.pause,
+    live.go,
+    live.abort,
+    rollback.rollback,
+    open_change.open_change,
+    report.report,
+    lab.lab,
+    generate.generate,
+):
+    cli.add_command(command)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,92 +1,176 @@
-"""Runs a change's notebooks and draws up its record, whatever happens; shared by `run` and `rehearse`."""
+"""Runs a change's notebooks and draws up its record, whatever happens; shared by `run`, `rollback` and `rehearse`."""
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from runbook_lib.change import holds
+from runbook_lib.change.control import Control
+from runbook_lib.change.journal import Journal
+from runbook_lib.change.locks import RUN
 from runbook_lib.commands import terminal
-from runbook_lib.errors import GateFailed, GateInconclusive
-from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.params import project_root
+from runbook_lib.commands.at_work import Listening, Work, stopping
+from runbook_lib.commands.chosen import Chosen
+from runbook_lib.errors import Aborted, GateFailed, GateInconclusive, Held, Locked, RunbookError, Stopped
 from runbook_lib.record.assemble import Ending, Record, assemble
-from runbook_lib.record.folder import ChangeFolder
-from runbook_lib.runner.run import NotebookRun, run
+from runbook_lib.record.by_hand import is_rolled_back
+from runbook_lib.runner.run import Kernels, NotebookRun, run
+from runbook_lib.runner.standing import standing
 from runbook_lib.values import Verdict
 
-TITLE = "From four downloading feeders to two data producers"
-STOPPED = "stopped by the operator"
+CUT_OFF = "cut off by the operator in the middle of a step"
+OPEN = (GateInconclusive, Held, Stopped, Aborted, Locked)
+"""What stops a run without anything having failed."""
 
 
-def change_folder(site_file: Path, change_id: str) -> ChangeFolder:
-    """Return the folder that a change's record is kept in."""
-    return ChangeFolder(project_root(site_file) / "outputs", change_id)
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one run is to do. ``started``: unix seconds; ``resume``: it goes on with an earlier one.
 
-
-def notebook_parameters(site_file: Path, change_id: str, *, dry_run: bool) -> dict[str, str | bool]:
-    """Return what the notebooks are told. The site file is named from the project's root, which they run in."""
-    site = site_file.resolve().relative_to(project_root(site_file))
-    return {"site": str(site), "change_id": change_id, "dry_run": dry_run}
-
-
-def execute(  # noqa: PLR0913 - one run
-    site: FreqtradeSite,
-    site_file: Path,
-    change_id: str,
-    notebooks: Sequence[Path],
-    *,
-    dry_run: bool,
-    started: float,
-    left_out: Sequence[str] = (),
-) -> tuple[Record, NotebookRun | None]:
-    """Run the notebooks in order; return the record, and the notebook that stopped the run, if one did.
-
-    The record is drawn up from what was executed also when the run is interrupted. ``left_out``: notebooks of the
-    runbook that are not asked for now and have not been run either: without them nothing whole is proven.
+    ``left_out``: notebooks of the runbook that are not asked for now and have not been run either: without them nothing
+    whole is proven. ``approve``: hold points that are let pass; ``how``: where that was said. ``decisions``: host, path
+    and what becomes of a file that was edited since.
     """
-    folder = change_folder(site_file, change_id).create()
-    folder.keep_site(site_file)
-    folder.set_aside((path.stem for path in notebooks), f"{datetime.fromtimestamp(started, UTC):%Y%m%d-%H%M%S}")
-    parameters = notebook_parameters(site_file, change_id, dry_run=dry_run)
-    ending = Ending(TITLE, site.site, started, started, dry_run=dry_run, not_run=tuple(path.stem for path in notebooks))
-    stopped: NotebookRun | None = None
+
+    notebooks: Sequence[Path]
+    started: float
+    dry_run: bool = False
+    resume: bool = False
+    left_out: Sequence[str] = ()
+    approve: Sequence[str] = ()
+    how: str = "--approve"
+    decisions: Sequence[tuple[str, str, str]] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it ended. ``stopped``: the kind of what stopped it, None if nothing did."""
+
+    chosen: Chosen
+    record: Record
+    stopped: type[RunbookError] | None
+
+
+def execute(work: Work, job: Job) -> Outcome:
+    """Run the notebooks in order, and draw the record up from what was executed, also when the run is interrupted."""
+    chosen, folder = work.chosen, work.chosen.folder
+    chosen.keep()
+    journal = Journal(folder.journal, "runbook")
+    since = _begin(journal, work, job)
+    told = _Told(chosen, job)
     try:
-        with terminal.waiting(notebooks[0].stem) as waits:
-            for ended in run(
-                notebooks, folder.notebooks, parameters, cwd=project_root(site_file), listener=waits.message
-            ):
-                verdict = _show(ended)
-                ending = replace(ending, not_run=tuple(name for name in ending.not_run if name != ended.name))
-                if not ended.passed:
-                    stopped = ended
-                    ending = replace(ending, stopped_by=verdict, why=ended.error or "")
-                elif ending.not_run:
-                    waits.begin(ending.not_run[0])
+        for ended in _run(journal, since, work, job):
+            told.take(ended)
+    except (Stopped, Aborted) as error:
+        told.stop(type(error), str(error))
+    except RunbookError as error:
+        told.stop(type(error), str(error))
+        raise
     except KeyboardInterrupt:
-        ending = replace(ending, stopped_by=Verdict.INCONCLUSIVE, why=STOPPED)
+        told.stop(Stopped, CUT_OFF)
         raise
     finally:
-        record = assemble(folder, replace(ending, ended=time.time(), not_run=(*ending.not_run, *left_out)))
-    return record, stopped
+        kind = told.stopped.__name__ if told.stopped is not None else None
+
+        def last_words(record: Record) -> None:
+            journal.write("ended", run=work.run, verdict=record.verdict, why=record.sentence, error=kind)
+
+        record = assemble(folder, told.ending(rolled_back=is_rolled_back(journal.events())), last_words)
+    return Outcome(chosen, record, told.stopped)
 
 
-def _show(ended: NotebookRun) -> Verdict:
-    if ended.passed:
-        terminal.done(Verdict.SUCCESSFUL, f"{ended.name} ({ended.seconds:.0f} s)")
-        return Verdict.SUCCESSFUL
-    verdict = Verdict.INCONCLUSIVE if ended.kind is GateInconclusive else Verdict.FAILED
-    terminal.done(verdict, f"{ended.name} ({ended.seconds:.0f} s): {ended.error}")
-    return verdict
+def _begin(journal: Journal, work: Work, job: Job) -> int:
+    """Write down what is about to happen and what was allowed beforehand; return the number of the first event."""
+    names = [path.stem for path in job.notebooks]
+    began = journal.write(
+        "run", run=work.run, pid=os.getpid(), notebooks=names, resume=job.resume, command=work.command
+    )
+    for hold in job.approve:
+        holds.approve(journal, hold, job.how)
+    for host, path, decision in job.decisions:
+        journal.write("decided", host, path=path, decision=decision, how=f"--{decision}")
+    work.chosen.folder.set_aside(names, f"{datetime.fromtimestamp(job.started, UTC):%Y%m%d-%H%M%S}")
+    return began.number
 
 
-def conclude(record: Record, stopped: NotebookRun | None, folder: ChangeFolder) -> None:
-    """Print the verdict line and where the record lies; exit as what stopped the run says, or a gate run earlier."""
+def _run(journal: Journal, since: int, work: Work, job: Job) -> Iterator[NotebookRun]:
+    """Run the notebooks, as long as nobody asks for an end; yield how each ended."""
+    chosen = work.chosen
+    with stopping(journal), terminal.waiting(job.notebooks[0].stem) as waits:
+        listening = Listening(waits, work.lock)
+        control = Control(journal, since, waits)
+
+        def begin(name: str) -> None:
+            listening.begin(name)
+            control.check()
+
+        kernels = Kernels(chosen.root, listening, chosen.runbook.environment({**os.environ, RUN: work.run}))
+        parameters = chosen.parameters(dry_run=job.dry_run)
+        yield from run(job.notebooks, chosen.folder.notebooks, parameters, kernels, begin=begin)
+
+
+class _Told:
+    """What is to be said of a run at its end, gathered while it lasts."""
+
+    def __init__(self, chosen: Chosen, job: Job) -> None:
+        self.stopped: type[RunbookError] | None = None
+        self._chosen = chosen
+        self._job = job
+        self._why = ""
+        self._left = [path.stem for path in job.notebooks]
+
+    def take(self, ended: NotebookRun) -> None:
+        """Say how a notebook ended."""
+        self._left.remove(ended.name)
+        spent = f"{ended.name} ({ended.seconds:.0f} s)"
+        if ended.passed:
+            terminal.done(Verdict.SUCCESSFUL, spent)
+            return
+        terminal.done(_verdict(ended.kind), f"{spent}: {ended.error}")
+        self.stop(ended.kind, ended.error or "")
+
+    def stop(self, kind: type[RunbookError], why: str) -> None:
+        """Something stopped it."""
+        self.stopped, self._why = kind, why
+
+    def ending(self, *, rolled_back: bool) -> Ending:
+        """Return it for the record."""
+        manifest = self._chosen.runbook.manifest
+        return Ending(
+            manifest.title,
+            self._chosen.site.site,
+            self._job.started,
+            time.time(),
+            dry_run=self._job.dry_run,
+            stopped_by=_verdict(self.stopped) if self.stopped is not None else None,
+            why=self._why,
+            not_run=() if rolled_back else (*self._left, *self._job.left_out),
+            rollback=manifest.rollback,
+            rolled_back=rolled_back,
+        )
+
+
+def _verdict(kind: type[RunbookError]) -> Verdict:
+    return Verdict.INCONCLUSIVE if issubclass(kind, OPEN) else Verdict.FAILED
+
+
+def conclude(outcome: Outcome) -> None:
+    """Print the verdict line, where the record lies and what to do next; exit as what stopped the run says.
+
+    A gate that did not let pass in an earlier run counts, too.
+    """
+    chosen, record = outcome.chosen, outcome.record
     terminal.verdict(record.verdict, record.sentence)
-    terminal.console.print(f"  report: {folder.report}\n  record: {folder.record}")
-    if stopped is not None:
-        raise SystemExit(stopped.kind.exit_code)
+    terminal.note(f"report: {chosen.folder.report}")
+    terminal.note(f"record: {chosen.folder.record}")
+    now = standing(chosen.change_id, chosen.events(), None, chosen.runbook.manifest.rollback)
+    terminal.note(f"next: {now.then}")
+    if outcome.stopped is not None:
+        raise SystemExit(outcome.stopped.exit_code)
     if record.verdict is Verdict.FAILED:
         raise SystemExit(GateFailed.exit_code)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from runbook_lib.commands import terminal
-from runbook_lib.commands.wiring import NOTEBOOKS
+from runbook_lib.commands.options import NOTEBOOKS
 from runbook_lib.errors import RunError
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.runner import source

@@ -7,14 +7,10 @@ from pathlib import Path
 import click
 
 from runbook_lib import lab as labs
-from runbook_lib.commands import terminal
-from runbook_lib.commands.wiring import LAB_SITE, lab_of, lab_settings, load_site
+from runbook_lib.commands import options, terminal
+from runbook_lib.commands.wiring import lab_of, lab_settings, load_site
 from runbook_lib.errors import LabError
 from runbook_lib.values import Verdict
-
-site_option = click.option(
-    "--site", type=click.Path(path_type=Path), default=LAB_SITE, show_default=True, help="site file with a lab section"
-)
 
 
 @click.group()
@@ -23,7 +19,7 @@ def lab() -> None:
 
 
 @lab.command()
-@site_option
+@options.site
 def up(site: Path) -> None:
     """Start the lab; its feeders begin to download as their operator left them."""
     params = load_site(site)
@@ -33,7 +29,7 @@ def up(site: Path) -> None:
 
 
 @lab.command()
-@site_option
+@options.site
 @click.option("--keep", is_flag=True, help="keep the hosts' files")
 def down(site: Path, *, keep: bool) -> None:
     """End the lab and every bot in it."""
@@ -43,7 +39,7 @@ def down(site: Path, *, keep: bool) -> None:
 
 
 @lab.command()
-@site_option
+@options.site
 def status(site: Path) -> None:
     """Say whether the lab runs; exit status 10 if it does not."""
     now = labs.status(lab_of(load_site(site)).directory)

@@ -6,22 +6,22 @@ from pathlib import Path
 
 import click
 
-from runbook_lib.commands import terminal
-from runbook_lib.commands.execute import change_folder, notebook_parameters
-from runbook_lib.commands.wiring import LAB_SITE, NOTEBOOKS, load_site
-from runbook_lib.runner.run import lay_out, notebooks_in
+from runbook_lib.commands import options, terminal
+from runbook_lib.commands.chosen import Chosen
+from runbook_lib.runner.run import lay_out
 from runbook_lib.values import Verdict
 
 
 @click.command("open")
-@click.option("--site", type=click.Path(path_type=Path), default=LAB_SITE, show_default=True, help="site file")
-@click.option("--change", "change_id", required=True, help="change id: names the folder below outputs/")
+@options.site
+@options.change
+@options.runbook
 @click.option("--dry-run", is_flag=True, help="plan and show everything, change nothing")
-def open_change(site: Path, change_id: str, *, dry_run: bool) -> None:
+def open_change(site: Path, change_id: str, runbook: Path, *, dry_run: bool) -> None:
     """Lay a change's notebooks out for JupyterLab; those that are there already stay as they are."""
-    load_site(site)
-    folder = change_folder(site, change_id).create()
-    folder.keep_site(site)
-    parameters = notebook_parameters(site, change_id, dry_run=dry_run)
-    laid = lay_out(notebooks_in(NOTEBOOKS), folder.notebooks, parameters)
-    terminal.done(Verdict.SUCCESSFUL, f"{len(laid)} notebooks laid out in {folder.notebooks}")
+    chosen = Chosen.of(runbook, site, change_id)
+    chosen.keep()
+    rollback = chosen.runbook.rollback
+    notebooks = [*chosen.runbook.notebooks, *([rollback] if rollback is not None and not dry_run else [])]
+    laid = lay_out(notebooks, chosen.folder.notebooks, chosen.parameters(dry_run=dry_run))
+    terminal.done(Verdict.SUCCESSFUL, f"{len(laid)} notebooks laid out in {chosen.folder.notebooks}")

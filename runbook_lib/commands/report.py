@@ -9,24 +9,26 @@ from pathlib import Path
 
 import click
 
-from runbook_lib.commands import terminal
-from runbook_lib.commands.execute import TITLE, change_folder
-from runbook_lib.commands.wiring import LAB_SITE
+from runbook_lib.commands import options, terminal
+from runbook_lib.commands.chosen import Chosen, change_folder
 from runbook_lib.errors import RecordError
-from runbook_lib.record import by_hand, statement
-from runbook_lib.record.assemble import assemble
+from runbook_lib.record import statement
 from runbook_lib.values import Verdict
 
 
 @click.command()
-@click.option("--site", type=click.Path(path_type=Path), default=LAB_SITE, show_default=True, help="site file")
-@click.option("--change", "change_id", required=True, help="change id: the folder below outputs/")
+@options.site
+@options.change
+@options.runbook
 @click.option("--anew", is_flag=True, help="draw the record up again: notebooks were run by hand since")
-def report(site: Path, change_id: str, *, anew: bool) -> None:
-    """Say how a change ended, claim by claim; refuse a record whose files were touched since."""
+def report(site: Path, change_id: str, runbook: Path, *, anew: bool) -> None:
+    """Say how a change ended, claim by claim; refuse a record whose files were touched since.
+
+    Exit status 0 means that the record can be relied on, whatever its verdict.
+    """
     folder = change_folder(site, change_id).require()
     if anew or not folder.record.exists():
-        assemble(folder, by_hand.ending(folder, TITLE))
+        Chosen.of(runbook, site, change_id).draw_up()
     problems = statement.check(folder)
     if problems:
         remedy = "do not rely on this record; --anew draws it up again, if it was you who ran notebooks by hand since"
@@ -35,4 +37,4 @@ def report(site: Path, change_id: str, *, anew: bool) -> None:
     for claim in predicate["claims"]:
         terminal.done(Verdict(claim["verdict"]), f"{claim['id']} {claim['claim']}: {claim['observed']}")
     terminal.verdict(Verdict(predicate["verdict"]), predicate["sentence"])
-    terminal.console.print(f"  report: {folder.report}")
+    terminal.note(f"report: {folder.report}")

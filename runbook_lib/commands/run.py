@@ -3,39 +3,71 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from runbook_lib import lab as labs
-from runbook_lib.commands.execute import change_folder, conclude, execute
-from runbook_lib.commands.wiring import LAB_SITE, NEEDS_A_CHANGE, NOTEBOOKS, load_site
-from runbook_lib.errors import LabError, ParamsError
-from runbook_lib.runner.run import notebooks_in
+from runbook_lib.commands import options
+from runbook_lib.commands.at_work import at_work
+from runbook_lib.commands.chosen import Chosen
+from runbook_lib.commands.execute import Job, conclude, execute
+from runbook_lib.errors import ParamsError
+from runbook_lib.runner import resume as resuming
 
 
 @click.command()
-@click.option("--site", type=click.Path(path_type=Path), default=LAB_SITE, show_default=True, help="site file")
-@click.option("--change", "change_id", required=True, help="change id: names the folder below outputs/")
-@click.option("--only", multiple=True, help="run just this notebook (10_preflight ...); may be given again")
+@options.site
+@options.change
+@options.runbook
+@click.option("--only", multiple=True, metavar="NOTEBOOK", help="run just this one (10_preflight ...); many times")
 @click.option("--dry-run", is_flag=True, help="plan and show everything, change nothing")
-def run(site: Path, change_id: str, only: tuple[str, ...], *, dry_run: bool) -> None:
-    """Run a change's notebooks in order; stop at the first gate that does not let pass."""
-    params = load_site(site)
-    notebooks = notebooks_in(NOTEBOOKS)
-    unknown = sorted(set(only) - {path.stem for path in notebooks})
+@click.option("--resume", is_flag=True, help="go on with the first notebook that did not run to its end")
+@options.approve
+def run(  # noqa: PLR0913 - click hands over what was typed
+    site: Path,
+    change_id: str,
+    runbook: Path,
+    only: tuple[str, ...],
+    approve: tuple[str, ...],
+    *,
+    dry_run: bool,
+    resume: bool,
+) -> None:
+    """Run a change's notebooks in order; stop at the first gate or hold point that does not let pass."""
+    started = time.time()
+    chosen = Chosen.of(runbook, site, change_id)
+    asked = _asked(chosen, only, dry_run=dry_run)
+    if resume and (only or dry_run):
+        raise ParamsError("--resume goes with neither --only nor --dry-run", remedy="leave one of them out")
+    approved = chosen.holds(approve)
+    if resume:
+        chosen.folder.require()
+    chosen.require_lab()
+    with at_work(chosen, hosts=not dry_run) as work:
+        if resume:
+            notebooks = resuming.remaining(chosen.folder, chosen.events(), chosen.runbook)
+        else:
+            resuming.require_new(chosen.change_id, chosen.events(), chosen.runbook, again=bool(only) and not dry_run)
+            notebooks = asked
+        kept = {path.stem for path in chosen.folder.notebooks.glob("*.ipynb")}
+        chosen_names = {path.stem for path in notebooks}
+        left_out = [name for name in chosen.runbook.names if name not in chosen_names | kept]
+        job = Job(notebooks, started, dry_run=dry_run, resume=resume, left_out=left_out, approve=approved)
+        outcome = execute(work, job)
+    conclude(outcome)
+
+
+def _asked(chosen: Chosen, only: Sequence[str], *, dry_run: bool) -> list[Path]:
+    """Return the notebooks that are asked for; a dry run leaves some out."""
+    book = chosen.runbook
+    unknown = sorted(set(only) - set(book.names))
+    if book.rollback is not None and book.rollback.stem in unknown:
+        raise ParamsError(f"{book.rollback.stem} undoes a change", remedy="use `runbook rollback`")
     if unknown:
-        raise ParamsError(
-            f"no notebook {', '.join(unknown)}", remedy=f"there are {', '.join(p.stem for p in notebooks)}"
-        )
-    chosen = [
-        path for path in notebooks if (not only or path.stem in only) and not (dry_run and path.stem in NEEDS_A_CHANGE)
-    ]
-    if not chosen:
-        raise ParamsError("nothing to run", remedy=f"a dry run leaves out {', '.join(NEEDS_A_CHANGE)}")
-    folder = change_folder(site, change_id)
-    left_out = [path.stem for path in notebooks if path not in chosen and not (folder.notebooks / path.name).exists()]
-    if params.lab is not None and not labs.status(params.lab.directory).answers:
-        raise LabError(f"site {params.site} is a lab, and it does not run", remedy="start it with `runbook lab up`")
-    record, stopped = execute(params, site, change_id, chosen, dry_run=dry_run, started=time.time(), left_out=left_out)
-    conclude(record, stopped, folder)
+        raise ParamsError(f"no notebook {', '.join(unknown)}", remedy=f"there are {', '.join(book.names)}")
+    without = book.manifest.needs_a_change if dry_run else []
+    asked = [path for path in book.notebooks if (not only or path.stem in only) and path.stem not in without]
+    if not asked:
+        raise ParamsError("nothing to run", remedy=f"a dry run leaves out {', '.join(without)}")
+    return asked

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.status import Status
 
 from runbook_lib.redaction import redact
@@ -36,6 +37,13 @@ class Waits:
         if what != progress.what or time.monotonic() - at >= PLAIN_EVERY_SECONDS:
             self._last = (progress.what, time.monotonic())
             console.print(f"  {text}")
+
+    report = __call__
+
+    def done(self, line: str) -> None:
+        """Tell how a wait ended."""
+        self._last = ("", 0.0)
+        note(f"{self._title}: {line}")
 
     def begin(self, title: str) -> None:
         """Go on with the next step."""
@@ -69,6 +77,16 @@ def waiting(title: str) -> Iterator[Waits]:
 def done(verdict: Verdict, text: str) -> None:
     """Print how a step ended."""
     console.print(f"{MARKS[verdict]} {redact(text)}")
+
+
+def say(text: str) -> None:
+    """Print a line as it is."""
+    console.print(escape(redact(text)))
+
+
+def note(text: str) -> None:
+    """Print a line that judges nothing."""
+    say(f"  {text}")
 
 
 def verdict(found: Verdict, text: str) -> None:

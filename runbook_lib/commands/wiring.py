@@ -1,4 +1,4 @@
-"""Which migration the command line carries out, and how its site file becomes a lab."""
+"""How a site file of this project's own migration becomes the lab that it is rehearsed in."""
 
 from __future__ import annotations
 
@@ -13,11 +13,6 @@ from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
 from runbook_lib.lab import FeederSettings, LabSettings
 from runbook_lib.params import Lab, load
-
-LAB_SITE = Path("params/lab.yaml")
-NOTEBOOKS = Path("notebooks")
-NEEDS_A_CHANGE = ("60_validate",)
-"""Notebooks that a dry run leaves out: where nothing was changed there is nothing to validate."""
 
 
 def load_site(path: Path) -> FreqtradeSite:

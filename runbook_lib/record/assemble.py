@@ -7,7 +7,7 @@ a later notebook replaces an earlier one's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +25,8 @@ class Ending:
     """How a run ended, as whoever ran it knows. Times: unix seconds.
 
     ``stopped_by``: verdict of what stopped it, if anything did; ``why``: in one line; ``not_run``: notebooks of the
-    runbook that were not reached.
+    runbook that were not reached. ``rollback``: name of the notebook that undoes the others, if there is one;
+    ``rolled_back``: it did, and speaks for the whole change from then on.
     """
 
     title: str
@@ -36,6 +37,8 @@ class Ending:
     stopped_by: Verdict | None = None
     why: str = ""
     not_run: tuple[str, ...] = ()
+    rollback: str | None = None
+    rolled_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,16 @@ class Record:
     figures: Mapping[str, float | None]
 
 
-def assemble(folder: ChangeFolder, ending: Ending) -> Record:
-    """Draw up report.html and record.json from what lies in the folder; return what they say."""
-    notebooks = executed.read_folder(folder.notebooks)
+def assemble(folder: ChangeFolder, ending: Ending, last_words: Callable[[Record], object] | None = None) -> Record:
+    """Draw up report.html and record.json from what lies in the folder; return what they say.
+
+    ``last_words`` is told before digests are taken: whoever ran it may still write into the journal how it ended.
+    """
+    notebooks = _told_of(executed.read_folder(folder.notebooks), ending)
     glued = {notebook.name: scraps.read(notebook.path) for notebook in notebooks}
-    latest: dict[str, Any] = {name: value for kept in glued.values() for name, value in kept.items()}
-    verdict = _verdict(notebooks, glued, ending)
+    speaking = [notebook for notebook in notebooks if not ending.rolled_back or notebook.name == ending.rollback]
+    latest: dict[str, Any] = {name: value for each in speaking for name, value in glued[each.name].items()}
+    verdict = _verdict(speaking, glued, ending)
     elapsed = round(ending.ended - ending.started, 1)
     record = Record(
         verdict,
@@ -61,6 +68,8 @@ def assemble(folder: ChangeFolder, ending: Ending) -> Record:
         claims(latest.get("claims", [])),
         {**latest.get("figures", {}), "elapsed_seconds": elapsed},
     )
+    if last_words is not None:
+        last_words(record)
     problems = [f"{notebook.name}: {notebook.error}" for notebook in notebooks if notebook.error]
     page = report.Report(
         title=ending.title,
@@ -95,9 +104,17 @@ def assemble(folder: ChangeFolder, ending: Ending) -> Record:
     return record
 
 
+def _told_of(notebooks: Sequence[Executed], ending: Ending) -> list[Executed]:
+    """Leave out a rollback that was laid out for the case of need and never run: nothing is missing without it."""
+    return [notebook for notebook in notebooks if notebook.begun or notebook.name != ending.rollback]
+
+
 def _verdict(notebooks: Sequence[Executed], glued: Mapping[str, dict[str, Any]], ending: Ending) -> Verdict:
-    """Return the worst of all gates and of what stopped the run; a run that left something out proves nothing whole."""
-    verdicts = [check.verdict for kept in glued.values() for check in _gates(kept)]
+    """Return the worst of all gates and of what stopped the run; a run that left something out proves nothing whole.
+
+    Of a change that was rolled back, ``notebooks`` is the rollback alone.
+    """
+    verdicts = [check.verdict for notebook in notebooks for check in _gates(glued[notebook.name])]
     if ending.stopped_by is not None:
         verdicts.append(ending.stopped_by)
     if any(notebook.begun and not notebook.completed for notebook in notebooks) and ending.stopped_by is None:
@@ -112,6 +129,8 @@ def _gates(kept: Mapping[str, Any]) -> list[Any]:
 
 
 def _plain_sentence(ending: Ending, notebooks: Sequence[Executed]) -> str:
+    if ending.rolled_back:
+        return "rolled back: everything that this change did was undone"
     if ending.dry_run:
         return "dry run: everything was planned, nothing was changed"
     done = sum(notebook.completed for notebook in notebooks)

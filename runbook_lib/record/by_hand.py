@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from runbook_lib import errors
 from runbook_lib.change import journal
+from runbook_lib.change.journal import Event
 from runbook_lib.errors import RecordError
 from runbook_lib.record import executed
 from runbook_lib.record.assemble import Ending
@@ -16,35 +17,46 @@ from runbook_lib.values import Verdict
 
 OPENED: Final = "opened"
 """The event that each phase writes when a notebook opens it, with ``site`` and ``dry_run``."""
-_OPEN: Final = ("GateInconclusive", "KeyboardInterrupt")
+INTENT: Final = "intent"
+ROLLED_BACK: Final = "rolled back"
+_OPEN: Final = ("GateInconclusive", "KeyboardInterrupt", "Held", "Stopped", "Aborted", "Locked")
 
 
-def ending(folder: ChangeFolder, title: str) -> Ending:
+def ending(folder: ChangeFolder, title: str, *, notebooks: Sequence[str] = (), rollback: str | None = None) -> Ending:
     """Return how the change in ``folder`` ended, from what its notebooks hold as they were saved.
 
-    Raises RecordError when no notebook of it was run, or when its journal was touched.
+    ``notebooks``: names of those of a whole run; ``rollback``: of the one that undoes them. Raises RecordError when no
+    notebook of it was run, or when its journal was touched.
     """
     events = list(journal.read(folder.journal))
     opened = [event for event in events if event.what == OPENED]
     if not opened:
         raise RecordError(f"change {folder.change_id}: none of its notebooks was run", remedy="run them, then report")
-    notebooks = executed.read_folder(folder.notebooks)
-    saved = [notebook.path.stat().st_mtime for notebook in notebooks if notebook.begun]
-    stopped = next((notebook for notebook in notebooks if notebook.begun and not notebook.completed), None)
+    done = is_rolled_back(events)
+    found = executed.read_folder(folder.notebooks)
+    begun = [notebook for notebook in found if notebook.begun]
+    speaking = [notebook for notebook in begun if notebook.name == rollback or not done]
+    stopped = next((notebook for notebook in speaking if not notebook.completed), None)
+    whole = dict.fromkeys([*notebooks, *(notebook.name for notebook in found if notebook.name != rollback)])
+    missing = [name for name in whole if name not in {notebook.name for notebook in begun}]
     return Ending(
         title=title,
         site=str(opened[-1].detail["site"]),
         started=events[0].at,
-        ended=max([events[-1].at, *saved]),
+        ended=max([events[-1].at, *(notebook.path.stat().st_mtime for notebook in begun)]),
         dry_run=all(event.detail["dry_run"] for event in opened),
         stopped_by=_verdict(stopped) if stopped is not None else None,
         why=_why(stopped) if stopped is not None else "",
-        not_run=tuple(_not_run(notebooks)),
+        not_run=() if done else tuple(missing),
+        rollback=rollback,
+        rolled_back=done,
     )
 
 
-def _not_run(notebooks: Iterable[Executed]) -> list[str]:
-    return [notebook.name for notebook in notebooks if not notebook.begun]
+def is_rolled_back(events: Iterable[Event]) -> bool:
+    """Whether the last thing that was done to the fleet was to undo all of it."""
+    last = [event.what for event in events if event.what in (INTENT, ROLLED_BACK)][-1:]
+    return last == [ROLLED_BACK]
 
 
 def _verdict(stopped: Executed) -> Verdict:

@@ -15,6 +15,7 @@ from runbook_lib.redaction import redact
 
 _CHANGE_ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _COPIES: Final = ".ipynb_checkpoints"
+_LOCK: Final = ".lock"
 _BESIDE: Final = ".part-"  # begins the name of a file that is being written
 
 
@@ -64,6 +65,21 @@ class ChangeFolder:
         return self.path / "site.yaml"
 
     @property
+    def runbook(self) -> Path:
+        """The manifest of the runbook that the change was begun with: its title, its holds."""
+        return self.path / "runbook.yaml"
+
+    @property
+    def plans(self) -> Path:
+        """Plans that were saved to be applied later."""
+        return self.path / "plans"
+
+    @property
+    def lock(self) -> Path:
+        """Who is at work on the change; no part of its record."""
+        return self.path / _LOCK
+
+    @property
     def report(self) -> Path:
         """The page for people."""
         return self.path / "report.html"
@@ -99,18 +115,20 @@ class ChangeFolder:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 executed.replace(kept)
 
-    def keep_site(self, source: Path) -> None:
-        """Keep a copy of the site file, its secrets masked should there be any."""
-        write_text(self.site, source.read_text(encoding="utf-8"))
+    def keep(self, site: Path, runbook: Path) -> None:
+        """Keep copies of the site file and of the runbook's manifest, their secrets masked should there be any."""
+        write_text(self.site, site.read_text(encoding="utf-8"))
+        write_text(self.runbook, runbook.read_text(encoding="utf-8"))
 
     def files(self) -> Iterator[Path]:
         """Yield every file, sorted by its name in the record; links are refused, they point at what is not kept.
 
-        JupyterLab's copies are no part of it: they come into being when somebody opens a notebook to read it.
+        JupyterLab's copies are no part of it: they come into being when somebody opens a notebook to read it. Nor is
+        what speaks of the moment alone: who is at work.
         """
         found = sorted(self.path.rglob("*"), key=self.name_of)
         for path in found:
-            if _COPIES in path.parts:
+            if _COPIES in path.parts or path.name.startswith(_LOCK):
                 continue
             if path.is_symlink():
                 raise RecordError(f"{path}: is a link", remedy="replace it by the file that it points at")

@@ -61,6 +61,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
         *,
         start_timeout: float = 60,
         listener: Listener | None = None,
+        environment: Mapping[str, str] | None = None,
         **_options: Any,  # noqa: ANN401 - papermill passes what other engines want
     ) -> Any:  # noqa: ANN401
         """Run all cells of one notebook in a fresh kernel."""
@@ -77,7 +78,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
                 config=Config({"IpcKernelManager": {"ip": f"{sockets}/k"}}),
             )
             try:
-                return client.execute(stderr=said)
+                return client.execute(stderr=said, **({"env": dict(environment)} if environment is not None else {}))
             except DeadKernelError:
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:]

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from IPython.display import display
 
-from runbook_lib.change.journal import Journal
-from runbook_lib.errors import GateError, GateFailed, ParamsError, RecordError
+from runbook_lib.change.control import Control
+from runbook_lib.change.journal import Event, Journal
+from runbook_lib.change.locks import Holder, change_lock, host_locks
+from runbook_lib.errors import GateError, GateFailed, Held, ParamsError, RecordError
 from runbook_lib.fleet import Fleet
 from runbook_lib.gates import judge, require
 from runbook_lib.params import Site, load, project_root
 from runbook_lib.record import scraps
 from runbook_lib.record.by_hand import OPENED
 from runbook_lib.record.folder import ChangeFolder
-from runbook_lib.runner import interrupted
+from runbook_lib.runner import history, hold, interrupted, lifeline
+from runbook_lib.runner.history import Earlier
+from runbook_lib.runner.hold import Decision, HoldView
+from runbook_lib.runner.runbook import MANIFEST, Manifest, read_manifest
 from runbook_lib.values import Check
 from runbook_lib.view import progress, tables
 from runbook_lib.view.charts import Chart
@@ -32,7 +38,8 @@ S = TypeVar("S", bound=Site)
 class Phase(RenderedAs, Generic[S]):
     """One phase of one change. Made by `open_phase`, shown as its own facts.
 
-    ``started``: unix seconds; ``stopped_by``: gates of this notebook that did not let pass when they were last judged.
+    ``started``: unix seconds; ``done_before``: the last time that it was gone through in earnest; ``stopped_by``: gates
+    and hold points of this notebook that did not let pass when they were last asked.
     """
 
     name: str
@@ -44,10 +51,13 @@ class Phase(RenderedAs, Generic[S]):
     dry_run: bool
     started: float
     report: progress.Reporter
+    control: Control
+    done_before: Earlier | None = None
     stopped_by: set[str] = field(default_factory=set)
 
     def shown(self) -> tables.Table:
         """Show it as its own facts."""
+        before = {"done before": str(self.done_before)} if self.done_before is not None else {}
         return tables.facts(
             {
                 "change": self.folder.change_id,
@@ -55,9 +65,55 @@ class Phase(RenderedAs, Generic[S]):
                 "site": f"{self.site.site} ({self.site_file.name})",
                 "hosts": ", ".join(self.site.hosts),
                 "mode": "dry run: nothing is changed" if self.dry_run else "changes are carried out",
+                **before,
                 "record": f"outputs/{self.folder.change_id}",
             }
         )
+
+    def check(self) -> None:
+        """Come back when the next step may begin: not before a pause is over.
+
+        Raises Aborted or Stopped if that is what somebody asked for.
+        """
+        self.control.check()
+
+    def hold(self, name: str) -> HoldView:
+        """Go on only if a hold point of the runbook is approved: asked here in JupyterLab, beforehand headless.
+
+        Raises Held as long as it is not, and Aborted if that is the answer.
+        """
+        asked = f"hold point {name}"
+        try:
+            view = hold.pass_(self.journal, name, self._manifest().question(name), dry_run=self.dry_run)
+        except Held:
+            self.stopped_by.add(asked)
+            raise
+        self.stopped_by.discard(asked)
+        return view
+
+    def decide(self, host: str, path: str) -> Decision | None:
+        """Return what is to become of a file that somebody edited since: asked here in JupyterLab, beforehand headless.
+
+        None as long as nobody has decided.
+        """
+        return hold.decide(self.journal, host, path, dry_run=self.dry_run)
+
+    @contextmanager
+    def apply_lock(self, hosts: Iterable[str] | None = None) -> Iterator[None]:
+        """Hold the change and its hosts, or those named, while they are changed; a dry run changes nothing.
+
+        What the run of this notebook holds already is shared with it. Raises Locked if somebody else is at work.
+        """
+        if self.dry_run:
+            yield
+            return
+        holder = Holder.here(self.folder.change_id, f"notebook {self.name}")
+        with change_lock(self.folder.lock, holder), host_locks(self.fleet, hosts or self.site.hosts, holder):
+            yield
+
+    def _manifest(self) -> Manifest:
+        """Read the manifest that is kept with the change; a notebook that is run where it lies finds it beside it."""
+        return read_manifest(self.folder.runbook if self.folder.runbook.exists() else Path.cwd() / MANIFEST)
 
     def earlier(self, phase: str, name: str) -> Any:  # noqa: ANN401 - any JSON
         """Return what an earlier phase of this change kept under a name.
@@ -89,7 +145,8 @@ class Phase(RenderedAs, Generic[S]):
     def gate(self, name: str, checks: Sequence[Check]) -> tables.GateView:
         """Keep a gate's checks in the record; `require` then stops if they do not hold."""
         self.keep(f"gate_{name}", checks)
-        self.journal.write("gate", gate=name, verdict=str(judge(checks)))
+        told = [[check.name, check.host, str(check.verdict), check.expected, check.observed] for check in checks]
+        self.journal.write("gate", gate=name, verdict=str(judge(checks)), checks=told)
         return tables.checks(checks, name.replace("_", " "))
 
     def require(self, gate: tables.GateView) -> tables.GateView:
@@ -100,20 +157,20 @@ class Phase(RenderedAs, Generic[S]):
         try:
             require(gate.checks, gate.title)
         except GateError:
-            self.stopped_by.add(gate.title)
+            self.stopped_by.add(f"gate {gate.title}")
             display(gate)  # type: ignore[no-untyped-call]  # IPython's own
             raise
-        self.stopped_by.discard(gate.title)
+        self.stopped_by.discard(f"gate {gate.title}")
         return gate
 
     def must_not_be_stopped(self) -> None:
-        """Refuse to change anything after a gate has stopped this notebook: by hand, the next cell is one key away.
+        """Refuse to change anything after something has stopped this notebook: by hand, the next cell is one key away.
 
-        Raises GateFailed; the way on is the gate itself, judged again.
+        Raises GateFailed; the way on is the gate or the hold point itself, asked again.
         """
         if self.stopped_by:
             raise GateFailed(
-                f"nothing was done: gate {', '.join(sorted(self.stopped_by))} did not let pass",
+                f"nothing was done: {', '.join(sorted(self.stopped_by))} did not let pass",
                 remedy="mend what it names, then run the cells from there again",
             )
 
@@ -124,15 +181,21 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     ``site``: the site file, absolute, or relative to the current directory or one above it. ``change_id``: names the
     folder in ``outputs/``. Raises ParamsError before anything is touched.
     """
+    lifeline.hold_on_to_runner()
     interrupted.tell_in_one_line()
     site_file = _find(Path(site))
     params = load(site_file, model)
     folder = ChangeFolder(project_root(site_file) / "outputs", change_id)
     folder.create()
     journal = Journal(folder.journal, name)
-    journal.write(OPENED, site=params.site, dry_run=dry_run)
+    events = journal.events()
+    history.require_same_site(events, params.site, change_id)
+    opened = journal.write(OPENED, site=params.site, dry_run=dry_run)
+    report = progress.reporter()
+    control = Control(journal, _begun(events, opened), report)
     fleet = Fleet.of(params)
     atexit.register(fleet.close)  # with the kernel: no cell of a notebook comes last for certain
+    control.check()
     return Phase(
         name=name,
         site=params,
@@ -142,8 +205,17 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
         journal=journal,
         dry_run=dry_run,
         started=time.time(),
-        report=progress.reporter(),
+        report=control.watching(report),
+        control=control,
+        done_before=history.earlier(events, name),
     )
+
+
+def _begun(events: Iterable[Event], opened: Event) -> int:
+    """Return the number of the event since when words of others count: that of its run, else its own opening."""
+    run = lifeline.this_run()
+    mine = (event.number for event in events if event.what == "run" and run and event.detail["run"] == run)
+    return next(mine, opened.number)
 
 
 def _find(site: Path) -> Path:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import nbformat
 import papermill
 from papermill.engines import papermill_engines
 from papermill.exceptions import PapermillExecutionError
+from papermill.iorw import LocalHandler, papermill_io
 
 from runbook_lib import errors
 from runbook_lib.errors import ParamsError, RunError
@@ -22,6 +24,17 @@ from runbook_lib.runner.engine import Listener, RunbookEngine
 
 ENGINE = "runbook"
 papermill_engines.register(ENGINE, RunbookEngine)
+
+
+class _Whole(LocalHandler):  # type: ignore[misc]  # papermill ships no types
+    """Keeps executed notebooks whole, whenever the runner dies, and what a cell should not have shown masked."""
+
+    def write(self, text: str, path: str) -> None:
+        """Write beside, then rename."""
+        write_text(Path(self._cwd or "", path), text)
+
+
+papermill_io.register("", _Whole())
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +54,43 @@ class NotebookRun:
         return self.error is None
 
 
-def notebooks_in(directory: Path) -> list[Path]:
-    """Return the runbook's notebooks in their order: files named NN_verb.ipynb.
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """Where notebooks run. ``environment``: of their kernels, None: this process's own; ``listener``: hears waits."""
 
-    Raises ParamsError if there are none.
-    """
-    found = sorted(directory.glob("[0-9][0-9]_*.ipynb"))
-    if not found:
-        raise ParamsError(f"{directory}: holds no notebook named NN_verb.ipynb", remedy="run `make notebooks`")
-    return found
+    cwd: Path
+    listener: Listener
+    environment: Mapping[str, str] | None = None
 
 
 def run(
-    notebooks: Sequence[Path], output: Path, parameters: Mapping[str, Any], *, cwd: Path, listener: Listener
+    notebooks: Sequence[Path],
+    output: Path,
+    parameters: Mapping[str, Any],
+    kernels: Kernels,
+    *,
+    begin: Callable[[str], None] = lambda _name: None,
 ) -> Iterator[NotebookRun]:
     """Run each notebook into ``output``; yield how it ended; nothing runs after one that failed.
 
-    Raises ParamsError, before any kernel starts, for a parameter that a notebook does not have.
+    ``begin`` is told the name of each before it starts, and may raise instead. Raises ParamsError, before any kernel
+    starts, for a parameter that a notebook does not have.
     """
     for notebook in notebooks:
         _refuse_unknown(notebook, parameters)
     for notebook in notebooks:
-        ended = _run_one(notebook, output / notebook.name, parameters, cwd=cwd, listener=listener)
+        begin(notebook.stem)
+        ended = _run_one(notebook, output / notebook.name, parameters, kernels)
         yield ended
         if not ended.passed:
             return
 
 
 def lay_out(notebooks: Sequence[Path], output: Path, parameters: Mapping[str, Any]) -> list[Path]:
-    """Put each notebook into ``output`` with its parameters, not run; what is there stays. Return what was put."""
+    """Put each notebook into ``output`` with its parameters, not run; what is there stays. Return what was put.
+
+    Modules that their folder has of its own are put beside them: a kernel that JupyterLab starts looks for them there.
+    """
     laid = []
     for notebook in notebooks:
         _refuse_unknown(notebook, parameters)
@@ -80,6 +101,9 @@ def lay_out(notebooks: Sequence[Path], output: Path, parameters: Mapping[str, An
             )
             _once(target)
             laid.append(target)
+    for module in {module for notebook in notebooks for module in notebook.parent.glob("*.py")}:
+        if not module.with_suffix(".ipynb").exists():
+            shutil.copyfile(module, output / module.name)
     return laid
 
 
@@ -100,9 +124,7 @@ def _refuse_unknown(notebook: Path, parameters: Mapping[str, Any]) -> None:
         )
 
 
-def _run_one(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], *, cwd: Path, listener: Listener
-) -> NotebookRun:
+def _run_one(notebook: Path, output: Path, parameters: Mapping[str, Any], kernels: Kernels) -> NotebookRun:
     output.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
     error: str | None = None
@@ -115,8 +137,9 @@ def _run_one(
             engine_name=ENGINE,
             kernel_name="python3",
             progress_bar=False,
-            cwd=str(cwd),
-            listener=listener,
+            cwd=str(kernels.cwd),
+            listener=kernels.listener,
+            environment=kernels.environment,
         )
         executed.read(output).require()
     except RunError as failure:
@@ -124,9 +147,6 @@ def _run_one(
     except PapermillExecutionError as failure:
         kind = _kind(failure.ename)
         error = _one_line(failure.ename, failure.evalue)
-    finally:
-        if output.exists():  # whatever a cell showed that it should not have
-            write_text(output, output.read_text(encoding="utf-8"))
     return NotebookRun(notebook.stem, output, started, time.time() - started, error, kind)
 
 

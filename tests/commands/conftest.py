@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from runbook_lib import __main__ as command_line
+from runbook_lib.commands import at_work
+from runbook_lib.params import Site
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,8 +53,21 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Copy params and notebooks beside an empty folder for changes, and go there."""
     for folder in ("params", "notebooks", "outputs"):
         (tmp_path / folder).mkdir()
-    for folder, ends in (("params", "*.*"), ("notebooks", "*.py"), ("notebooks", "*.ipynb")):
+    for folder, ends in (("params", "*.*"), ("notebooks", "*.py"), ("notebooks", "*.ipynb"), ("notebooks", "*.yaml")):
         for path in (ROOT / folder).glob(ends):
             (tmp_path / folder / path.name).write_bytes(path.read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def locked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """Return which hosts were locked; none is connected to."""
+    asked: list[list[str]] = []
+
+    def hosts_locked(site: Site, _holder: object) -> AbstractContextManager[None]:
+        asked.append(list(site.hosts))
+        return nullcontext()
+
+    monkeypatch.setattr(at_work, "hosts_locked", hosts_locked)
+    return asked

@@ -16,7 +16,7 @@ Runbook = Callable[..., Any]
 @pytest.fixture
 def change(project: Path) -> ChangeFolder:
     folder = ChangeFolder(project / "outputs", "2025-11-23-lab").create()
-    folder.keep_site(project / "params/lab.yaml")
+    folder.keep(project / "params/lab.yaml", project / "notebooks/runbook.yaml")
     scraps: dict[str, Any] = {
         "claims": [
             {"id": "C1", "claim": "calls fall", "expected": "−75 %", "observed": "440 → 110", "evidence": "60",

@@ -47,7 +47,7 @@ def test_what_may_not_be_run_is_refused(
 
 
 def test_notebooks_that_are_not_there_are_refused(project: Path, runbook: Runbook) -> None:
-    for path in (project / "notebooks").iterdir():
+    for path in (project / "notebooks").glob("*.ipynb"):
         path.unlink()
     ended = runbook("run", "--change", "c", *FLEET)
     assert (ended.code, ended.err) == (
@@ -104,5 +104,5 @@ def test_an_interrupted_run_says_so_and_keeps_its_record(
     assert ended.err.strip() == "runbook: interrupted; what was started has been ended, the record is kept"
     folder = ChangeFolder(project / "outputs", "c")
     assert statement.check(folder) == []
-    assert statement.read(folder)["predicate"]["sentence"] == "stopped by the operator"
+    assert statement.read(folder)["predicate"]["sentence"] == "cut off by the operator in the middle of a step"
     assert statement.read(folder)["predicate"]["verdict"] == "Inconclusive"

@@ -63,11 +63,21 @@ def test_text_is_masked(tmp_path: Path) -> None:
     assert "hunter22" not in (tmp_path / "x").read_text()
 
 
-def test_the_site_file_is_kept(tmp_path: Path) -> None:
+def test_the_site_file_and_the_manifest_are_kept(tmp_path: Path) -> None:
     change = ChangeFolder(tmp_path, "c").create()
-    (tmp_path / "lab.yaml").write_text("site: lab\n")
-    change.keep_site(tmp_path / "lab.yaml")
-    assert change.site.read_text() == "site: lab\n"
+    (tmp_path / "lab.yaml").write_text("site: lab\npassword: hunter22\n")
+    (tmp_path / "runbook.yaml").write_text("title: t\n")
+    change.keep(tmp_path / "lab.yaml", tmp_path / "runbook.yaml")
+    assert change.site.read_text() == "site: lab\npassword: •••\n"
+    assert change.runbook.read_text() == "title: t\n"
+
+
+def test_who_is_at_work_is_no_part_of_the_record(tmp_path: Path) -> None:
+    change = ChangeFolder(tmp_path, "c").create()
+    change.lock.write_text("{}")
+    change.lock.with_name(".lock.turn").touch()
+    change.journal.touch()
+    assert list(change.files()) == [change.journal]
 
 
 def test_files_are_sorted_by_name_and_links_are_refused(tmp_path: Path) -> None:

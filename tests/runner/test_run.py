@@ -14,7 +14,7 @@ import pytest
 from runbook_lib.errors import GateFailed, GateInconclusive, ParamsError, RunbookError, RunError
 from runbook_lib.record import executed
 from runbook_lib.runner import run as runner
-from runbook_lib.runner.run import NotebookRun, lay_out, notebooks_in, run
+from runbook_lib.runner.run import Kernels, NotebookRun, lay_out, run
 from runbook_lib.runner.source import generate
 
 HEAD = '# %% [markdown]\n# # 10 · X\n\n# %% tags=["parameters"]\nsite = "default"\ndry_run = False\n\n'
@@ -80,7 +80,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     heard: list[Mapping[str, Any]] = []
     (cwd := home / "root").mkdir()
     parameters = {"site": "mine.yaml", "dry_run": True}
-    runs = list(run(notebooks, home / "out" / "deep", parameters, cwd=cwd, listener=heard.append))
+    runs = list(run(notebooks, home / "out" / "deep", parameters, Kernels(cwd, heard.append)))
     return Ran(runs, heard, home / "out" / "deep", cwd, home)
 
 
@@ -154,7 +154,7 @@ def test_what_ran_before_the_failure_is_kept(ran: Ran) -> None:
 
 
 def test_any_other_error_is_one_line_with_its_name(tmp_path: Path) -> None:
-    [ended] = run(write(tmp_path, n10_x=BREAKS), tmp_path / "out", {}, cwd=tmp_path, listener=[].append)
+    [ended] = run(write(tmp_path, n10_x=BREAKS), tmp_path / "out", {}, Kernels(tmp_path, [].append))
     assert ended.error == "ValueError: first line"
     assert ended.kind is RunError
     assert ended.kind.exit_code == 8
@@ -169,7 +169,7 @@ def test_an_unknown_parameter_is_refused_before_any_kernel_starts(
     monkeypatch.setattr(runner.papermill, "execute_notebook", start)
     notebooks = write(tmp_path, n10_a=PASSES, n20_b=PASSES)
     with pytest.raises(ParamsError) as caught:
-        list(run(notebooks, tmp_path / "out", {"sight": 1, "x": 2}, cwd=tmp_path, listener=[].append))
+        list(run(notebooks, tmp_path / "out", {"sight": 1, "x": 2}, Kernels(tmp_path, [].append)))
     assert str(caught.value) == "10_a.ipynb has no parameter sight, x -> it knows dry_run, site"
     assert not (tmp_path / "out").exists()
 
@@ -203,14 +203,6 @@ def test_only_our_own_errors_keep_their_kind(name: str, kind: type[RunbookError]
 )
 def test_an_error_is_told_in_one_line(name: str, words: str, line: str) -> None:
     assert runner._one_line(name, words) == line
-
-
-def test_notebooks_are_found_in_their_order(tmp_path: Path) -> None:
-    for name in ("20_b.ipynb", "10_a.ipynb", "10_a.py", "x.ipynb", "100_c.ipynb"):
-        (tmp_path / name).touch()
-    assert [path.name for path in notebooks_in(tmp_path)] == ["10_a.ipynb", "20_b.ipynb"]
-    with pytest.raises(ParamsError, match=r"holds no notebook named NN_verb\.ipynb"):
-        notebooks_in(tmp_path / "none")
 
 
 def test_notebooks_are_laid_out_once_with_their_parameters(tmp_path: Path) -> None:

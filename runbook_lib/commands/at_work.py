@@ -1,0 +1,108 @@
+"""Being at work on a change: its lock, its hosts' locks, and what Ctrl-C means while it lasts."""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from runbook_lib.change import control
+from runbook_lib.change.journal import Journal
+from runbook_lib.change.locks import ChangeLock, Holder, change_lock, host_locks
+from runbook_lib.commands import terminal
+from runbook_lib.commands.chosen import Chosen
+from runbook_lib.fleet import Fleet
+from runbook_lib.params import Site
+from runbook_lib.values import Progress
+
+_TELL_EVERY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One piece of work on a change, which nobody else is at. ``run``: its token; ``command``: as it was typed."""
+
+    chosen: Chosen
+    run: str
+    command: str
+    lock: ChangeLock
+
+
+@contextmanager
+def at_work(chosen: Chosen, *, hosts: bool) -> Iterator[Work]:
+    """Lock the change, and its ``hosts`` too if they may be touched. Raises Locked if somebody else is at work."""
+    run, command = secrets.token_hex(8), shlex.join(["runbook", *sys.argv[1:]])
+    holder = Holder.here(chosen.change_id, command, run=run)
+    with ExitStack() as stack:
+        lock = stack.enter_context(change_lock(chosen.folder.lock, holder))
+        if hosts:
+            with terminal.waiting("locks") as waits:
+                waits.report(Progress(f"{len(chosen.site.hosts)} hosts to be locked"))
+                stack.enter_context(hosts_locked(chosen.site, holder))
+        yield Work(chosen, run, command, lock)
+
+
+@contextmanager
+def hosts_locked(site: Site, holder: Holder) -> Iterator[None]:
+    """Lock all hosts of a site, over connections of this process's own."""
+    with Fleet.of(site) as fleet, host_locks(fleet, site.hosts, holder):
+        yield
+
+
+class Listening:
+    """Hears what a notebook waits for: shows it, and tells whoever asks for the change's status."""
+
+    def __init__(self, waits: terminal.Waits, lock: ChangeLock) -> None:
+        self._waits = waits
+        self._lock = lock
+        self._told = ("", 0.0)
+
+    def begin(self, notebook: str) -> None:
+        """Go on with the next notebook."""
+        self._waits.begin(notebook)
+        self._lock.tell(phase=notebook, waits_for="")
+        self._told = ("", 0.0)
+
+    def __call__(self, content: Mapping[str, Any]) -> None:
+        """Take a wait that a notebook's cell has sent."""
+        self._waits.message(content)
+        what, at = self._told
+        if what == content["what"] and time.monotonic() - at < _TELL_EVERY_SECONDS:
+            return
+        self._told = (str(content["what"]), time.monotonic())
+        counted = f" ({content['done']} of {content['total']})" if content["total"] else ""
+        self._lock.tell(waits_for=f"{content['what']}{counted}", until=content.get("until"))
+
+
+@contextmanager
+def stopping(journal: Journal) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM stop the run after the step in hand; the second one cuts it off."""
+    asked: list[threading.Thread] = []
+
+    def ask(name: str) -> None:
+        control.request(journal, "stop", signal=name)
+        terminal.note(f"{name}: stops after the step in hand; once more cuts it off")
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        # in a thread of its own: what was interrupted may itself be writing the journal
+        asked.append(threading.Thread(target=ask, args=(signal.Signals(number).name,), daemon=True))
+        asked[0].start()
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for thread in asked:
+            thread.join(timeout=10)
+        for number, handler in before.items():
+            signal.signal(number, handler)
