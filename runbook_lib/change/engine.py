@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Final, Literal
 
 from runbook_lib.change.journal import Journal
-from runbook_lib.change.plan import Act, FileStep, HostPlan, ServiceStep, changed_since, plan_host
-from runbook_lib.change.resources import SeenFile, Wanted
-from runbook_lib.errors import StalePlan, VerifyFailed
-from runbook_lib.fleet import Files, Session, Units, UnitState
+from runbook_lib.change.plan import Act, CommandStep, FileStep, HostPlan, Step, UnitStep, changed_since, plan_host
+from runbook_lib.change.resources import Command, Seen, SeenFile, Wanted
+from runbook_lib.change.settled import said, wait_until_settled
+from runbook_lib.change.undo import owed
+from runbook_lib.errors import ApplyFailed, CommandFailed, RunbookError, StalePlan, VerifyFailed
+from runbook_lib.fleet import Files, Session, Units
 
 Scope = Literal["user", "system"]
 
-ORIGINALS = ".runbook/originals"
-"""Where originals are kept on each host, by their digest; relative to the login's home."""
+KEPT: Final = ".runbook/kept"
+"""Where each host keeps originals and what was written, relative to the login's home; nobody else may look into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,82 +28,180 @@ class Applied:
     changed: bool
 
 
-class Engine:
-    """Carries out one change on the hosts of a fleet. ``scope``: whose systemd the services belong to."""
+def kept(path: str, sha256: str, mode: int) -> str:
+    """Say where a host keeps what stands, or stood, at ``path``.
 
-    def __init__(self, journal: Journal, scope: Scope) -> None:
+    The path has a part in the name: equal files in two places may differ in their owners and times.
+    """
+    return f"{KEPT}/{sha256}-{mode:04o}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+
+
+class Engine:
+    """Carries out one change on the hosts of a fleet.
+
+    ``scope``: whose systemd the units belong to. ``check`` is called before every step; it may wait, or raise to stop.
+    """
+
+    def __init__(self, journal: Journal, scope: Scope, check: Callable[[], None] = lambda: None) -> None:
         self._journal = journal
         self._scope: Scope = scope
+        self._check = check
+
+    def observe(self, session: Session, wanted: Wanted) -> Seen:
+        """Look at everything that is wanted of a host; touches nothing."""
+        files: dict[str, SeenFile] = {}
+        for root in (False, True):
+            paths = [file.path for file in wanted.files if file.root is root]
+            files |= _observe_files(Files(session, sudo=root), paths) if paths else {}
+        return Seen(
+            {file.path: files[file.path] for file in wanted.files},
+            Units(session, self._scope).observe([unit.name for unit in wanted.units]),
+            {command.name: _holds(session, command) for command in wanted.commands},
+            Files(session).existing(wanted.leaves),
+        )
 
     def plan(self, session: Session, wanted: Wanted) -> HostPlan:
         """Compare what the host should have with what it has; touches nothing."""
-        return plan_host(wanted, *self._observe(session, wanted))
+        return plan_host(wanted, self.observe(session, wanted), owed=owed(self._journal.events(), wanted.host))
 
     def apply(self, session: Session, plan: HostPlan, wanted: Wanted) -> Applied:
-        """Do the steps of a plan in order; say whether anything was changed.
+        """Do the steps of a plan in order, each verified before the next; say whether anything was changed.
 
-        Raises StalePlan, before anything is touched, if the host has changed since the plan was made; VerifyFailed if
-        the host does not show afterwards what was wanted.
+        Raises StalePlan, before anything is touched, if the host has changed since the plan was made. A step that
+        fails is journalled as such and raises ApplyFailed, VerifyFailed or the host's error; nothing is put back.
         """
-        if plan.empty:
-            return Applied(changed=False)
-        changes = changed_since(plan, wanted, *self._observe(session, wanted))
+        fresh = self.plan(session, wanted)
+        changes = changed_since(plan.seen, fresh.seen)
+        if not changes and _to_do(fresh) != _to_do(plan):
+            changes = [f"what is to be done now is: {'; '.join(fresh.describe()) or 'nothing'}"]
         if changes:
             raise StalePlan(
                 f"the plan no longer fits: {'; '.join(changes)}", remedy="plan again and read the diff", host=plan.host
             )
-        for step in plan.files:
-            self._write(session, step, sudo=self._scope == "system" and step.wanted.path == wanted.service.unit_file)
-        if plan.service is not None:
-            self._serve(session, plan.service)
-        left = self.plan(session, wanted)
-        if not left.empty:
-            raise VerifyFailed(
-                f"applied, but still to do: {'; '.join(left.describe())}",
-                remedy="look at the unit's journal on the host, then run this phase again",
-                host=plan.host,
-            )
-        return Applied(changed=True)
+        for step in fresh.steps:
+            self._check()
+            if step is fresh.steps[0]:
+                self._announce(session, wanted, fresh)
+            self._carry_out(session, step)
+        return Applied(changed=not fresh.empty)
 
-    def _observe(self, session: Session, wanted: Wanted) -> tuple[dict[str, SeenFile], UnitState]:
-        files = Files(session)
-        states = files.stat_all([file.path for file in wanted.files])
-        seen = {path: SeenFile(state, files.read(path) if state.exists else None) for path, state in states.items()}
-        return seen, Units(session, self._scope).observe([wanted.service.name])[wanted.service.name]
-
-    def _write(self, session: Session, step: FileStep, *, sudo: bool) -> None:
-        """Write one file; ``sudo``: only root may, as with units of the host's own systemd, which all may read."""
-        files, path = Files(session), step.wanted.path
-        original = None
-        if step.before.state.exists:
-            original = f"{ORIGINALS}/{step.before.state.sha256}"
+    def _announce(self, session: Session, wanted: Wanted, plan: HostPlan) -> None:
+        """Tell what all steps of a host have in common, before the first."""
         self._journal.write(
-            "intent",
+            "host",
             session.name,
-            act=step.describe(),
-            path=path,
-            before=step.before.state.sha256 or None,
-            mode_before=step.before.state.mode if step.before.state.exists else None,
-            after=step.digest,
-            original=original,
+            leaves=[path for path in wanted.leaves if path not in plan.seen.leaves],
+            units=[unit.name for unit in wanted.units],
         )
-        if original is not None and not files.stat(original).exists:
-            files.copy(path, original)
-        Files(session, sudo=sudo).write(path, step.wanted.content, step.wanted.mode)
-        self._journal.write("done", session.name, act=step.describe(), path=path, after=step.digest)
+        if plan.files:
+            Files(session).make_private(KEPT)
 
-    def _serve(self, session: Session, step: ServiceStep) -> None:
+    def _carry_out(self, session: Session, step: Step) -> None:
+        told = {"kind": step.key.partition(":")[0], "key": step.key, "act": step.describe()}
+        self._journal.write("intent", session.name, **told, **self._inverse(step))
+        try:
+            match step:
+                case FileStep():
+                    _write(session, step)
+                case UnitStep():
+                    self._bring_up(session, step)
+                case CommandStep():
+                    _do(session, step.wanted)
+        except RunbookError as error:
+            self._journal.write("failed", session.name, **told, why=error.what)
+            raise
+        self._journal.write("done", session.name, **told)
+
+    def _inverse(self, step: Step) -> dict[str, Any]:
+        """Tell all that it takes to undo a step."""
+        match step:
+            case FileStep(wanted=file, before=before):
+                state = before.state
+                return {
+                    "path": file.path,
+                    "before": state.sha256 if state.exists else None,
+                    "mode_before": state.mode if state.exists else None,
+                    "after": step.digest,
+                    "mode_after": file.mode,
+                    "original": kept(file.path, state.sha256, state.mode) if state.exists else None,
+                    "written": kept(file.path, step.digest, file.mode),
+                    "root": file.root,
+                    "made": list(before.missing),
+                }
+            case UnitStep(wanted=unit, before=before):
+                return {
+                    "unit": unit.name,
+                    "before": {"active": before.active, "enabled": before.enabled},
+                    "acts": list(step.acts),
+                    "scope": self._scope,
+                }
+            case CommandStep(wanted=command):
+                return {"name": command.name, "undo": command.undo, "root": command.root}
+
+    def _bring_up(self, session: Session, step: UnitStep) -> None:
         units, name = Units(session, self._scope), step.wanted.name
-        self._journal.write(
-            "intent",
-            session.name,
-            act=step.describe(),
-            unit=name,
-            before={"active": step.before.active, "enabled": step.before.enabled},
-        )
         if step.reload:
             units.daemon_reload()
-        act = {Act.ENABLE: units.enable, Act.START: units.start, Act.RESTART: units.restart}
-        for each in step.acts:
-            act[each](name)
-        self._journal.write("done", session.name, act=step.describe(), unit=name)
+        acts = {Act.ENABLE: units.enable, Act.START: units.start, Act.RESTART: units.restart}
+        for act in step.acts:
+            try:
+                acts[act](name)
+            except CommandFailed as error:
+                raise ApplyFailed(f"{error.what}{said(units, name)}", remedy=error.remedy, host=session.name) from error
+        wait_until_settled(units, session.name, name, step.wanted.settle_seconds)
+
+
+def _to_do(plan: HostPlan) -> list[object]:
+    return [(step.wanted, step.describe()) for step in plan.steps]
+
+
+def _observe_files(files: Files, paths: list[str]) -> dict[str, SeenFile]:
+    states = files.stat_all(paths)
+    missing = files.missing_above(path for path in paths if not states[path].exists)
+    return {
+        path: SeenFile(state, files.read(path) if state.exists else None, missing.get(path, ()))
+        for path, state in states.items()
+    }
+
+
+def _holds(session: Session, command: Command) -> bool:
+    run = session.sudo if command.root else session.run
+    return run(command.check, check=False).status == 0
+
+
+def _write(session: Session, step: FileStep) -> None:
+    """Write one file. What stands there is kept before, and what will stand there: a later edit can be shown."""
+    files, file, before = Files(session, sudo=step.wanted.root), step.wanted, step.before.state
+    written = kept(file.path, step.digest, file.mode)
+    original = kept(file.path, before.sha256, before.mode) if before.exists else written
+    there = files.stat_all({original, written})
+    if before.exists and there[original].sha256 != before.sha256:
+        copied = files.copy(file.path, original, replace=True)
+        if copied.sha256 != before.sha256:
+            raise ApplyFailed(
+                f"{file.path} was edited in this very moment", remedy="plan again and read the diff", host=session.name
+            )
+    if there[written].sha256 != step.digest:
+        files.write(written, file.content, file.mode)
+    files.write(file.path, file.content, file.mode)
+    now = files.stat(file.path)
+    if (now.sha256, now.mode) != (step.digest, file.mode):
+        raise VerifyFailed(
+            f"{file.path} was written, but something else stands there",
+            remedy="find out who else writes it, then run this phase again",
+            host=session.name,
+        )
+
+
+def _do(session: Session, command: Command) -> None:
+    run = session.sudo if command.root else session.run
+    try:
+        run(command.do)
+    except CommandFailed as error:
+        raise ApplyFailed(f"{command.name}: {error.what}", remedy=error.remedy, host=session.name) from error
+    if not _holds(session, command):
+        raise VerifyFailed(
+            f"{command.name} was done, but its check does not hold",
+            remedy=f"look with `{command.check}`, then run this phase again",
+            host=session.name,
+        )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from runbook_lib.change.resources import File, SeenFile, Service, Wanted
+from runbook_lib.change.resources import Command, File, Seen, SeenFile, Unit, Wanted
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
+_UNIT_FILES = (".service", ".socket", ".timer", ".path", ".target", ".mount", ".slice", ".conf")
+
 
 class Act(enum.StrEnum):
-    """What is done to a service."""
+    """What is done to a unit."""
 
     ENABLE = "enable"
     START = "start"
@@ -21,10 +24,15 @@ class Act(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FileStep:
-    """Write one file. ``before``: what stood there when the plan was made."""
+    """Write one file. ``before``: what stood there when it was last looked at."""
 
     wanted: File
     before: SeenFile
+
+    @property
+    def key(self) -> str:
+        """What the journal calls the resource."""
+        return self.wanted.key
 
     @property
     def digest(self) -> str:
@@ -41,13 +49,18 @@ class FileStep:
 
 
 @dataclass(frozen=True, slots=True)
-class ServiceStep:
-    """Bring one service to where it should be, in the order of ``acts``."""
+class UnitStep:
+    """Bring one unit to where it should be, in the order of ``acts``; ``reload``: systemd reads its files first."""
 
-    wanted: Service
+    wanted: Unit
     before: UnitState
     acts: tuple[Act, ...]
     reload: bool
+
+    @property
+    def key(self) -> str:
+        """What the journal calls the resource."""
+        return self.wanted.key
 
     def describe(self) -> str:
         """Say what happens in a few words."""
@@ -55,52 +68,78 @@ class ServiceStep:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandStep:
+    """Do what a command's check found not to be so."""
+
+    wanted: Command
+
+    @property
+    def key(self) -> str:
+        """What the journal calls the resource."""
+        return self.wanted.key
+
+    def describe(self) -> str:
+        """Say what happens in a few words."""
+        return f"do {self.wanted.name}" + ("" if self.wanted.undo else " (cannot be undone)")
+
+
+Step = FileStep | UnitStep | CommandStep
+
+
+@dataclass(frozen=True, slots=True)
 class HostPlan:
-    """All steps of one host; without steps there is nothing to do."""
+    """All steps of one host, in order; without steps there is nothing to do. ``seen``: what they were made from."""
 
     host: str
-    files: tuple[FileStep, ...]
-    service: ServiceStep | None
+    steps: tuple[Step, ...]
+    seen: Seen
 
     @property
     def empty(self) -> bool:
         """Whether the host is already as it should be."""
-        return not self.files and self.service is None
+        return not self.steps
+
+    @property
+    def files(self) -> tuple[FileStep, ...]:
+        """Those steps that write files."""
+        return tuple(step for step in self.steps if isinstance(step, FileStep))
+
+    @property
+    def units(self) -> tuple[UnitStep, ...]:
+        """Those steps that bring up units."""
+        return tuple(step for step in self.steps if isinstance(step, UnitStep))
+
+    @property
+    def commands(self) -> tuple[CommandStep, ...]:
+        """Those steps that do commands."""
+        return tuple(step for step in self.steps if isinstance(step, CommandStep))
 
     def describe(self) -> list[str]:
         """List the steps in the order in which they are done."""
-        steps = [step.describe() for step in self.files]
-        return steps if self.service is None else [*steps, self.service.describe()]
+        return [step.describe() for step in self.steps]
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What one phase will do to the fleet, host by host."""
+def plan_host(wanted: Wanted, seen: Seen, *, owed: Collection[str] = ()) -> HostPlan:
+    """Compare what one host should have with what was seen there.
 
-    hosts: tuple[HostPlan, ...]
-
-    @property
-    def empty(self) -> bool:
-        """Whether no host needs anything."""
-        return all(plan.empty for plan in self.hosts)
-
-    def __getitem__(self, host: str) -> HostPlan:
-        return next(plan for plan in self.hosts if plan.host == host)
-
-
-def plan_host(wanted: Wanted, files: dict[str, SeenFile], service: UnitState) -> HostPlan:
-    """Compare what one host should have with what was seen there. ``files``: by path."""
-    steps = tuple(step for file in wanted.files if _differs(step := FileStep(file, files[file.path])))
-    acts = []
-    if not service.enabled:
-        acts.append(Act.ENABLE)
-    if service.active != "active":
-        acts.append(Act.START)
-    elif steps:
-        acts.append(Act.RESTART)
-    unit_changes = any(step.wanted.path == wanted.service.unit_file for step in steps)
-    act = ServiceStep(wanted.service, service, tuple(acts), reload=unit_changes) if acts else None
-    return HostPlan(wanted.host, steps, act)
+    ``owed``: units that were not restarted yet since something that they read was changed, as after a crash.
+    """
+    steps: list[Step] = []
+    for resource in wanted.resources:
+        match resource:
+            case File():
+                file_step = FileStep(resource, seen.files[resource.path])
+                steps += [file_step] if _differs(file_step) else []
+            case Command():
+                steps += [] if seen.commands[resource.name] else [CommandStep(resource)]
+            case Unit():
+                before = seen.units[resource.name]
+                changes = [step for step in steps if not isinstance(step, UnitStep)]
+                acts = _acts(before, stale=bool(changes) or resource.name in owed)
+                unit_files = any(isinstance(step, FileStep) and is_unit_file(step.wanted.path) for step in changes)
+                reload = before.needs_reload or not before.exists or unit_files
+                steps += [UnitStep(resource, before, acts, reload)] if acts else []
+    return HostPlan(wanted.host, tuple(steps), seen)
 
 
 def _differs(step: FileStep) -> bool:
@@ -108,29 +147,41 @@ def _differs(step: FileStep) -> bool:
     return not before.exists or before.sha256 != step.digest or before.mode != step.wanted.mode
 
 
-def changed_since(plan: HostPlan, wanted: Wanted, files: dict[str, SeenFile], service: UnitState) -> list[str]:
-    """Say what is no longer as it was when the plan was made; empty when the plan still fits.
+def _acts(before: UnitState, *, stale: bool) -> tuple[Act, ...]:
+    """Say what a unit needs; ``stale``: if it runs, it runs with what was there before."""
+    acts = [] if before.enabled else [Act.ENABLE]
+    if stale and before.active not in {"inactive", "failed"}:  # one on its way up may have read the old files
+        acts.append(Act.RESTART)
+    elif before.active != "active":
+        acts.append(Act.START)
+    return tuple(acts)
 
-    A file without a step was as wanted then.
-    """
-    before = {file.path: _state(file) for file in wanted.files}
-    before |= {step.wanted.path: step.before.state for step in plan.files}
+
+def is_unit_file(path: str) -> bool:
+    """Whether systemd reads this file, and has to be told when it changes."""
+    return "/systemd/" in path and path.endswith(_UNIT_FILES)
+
+
+def changed_since(then: Seen, now: Seen) -> list[str]:
+    """Say in words what is no longer as it was then. Processes and times are not looked at."""
     changes = [
-        f"{path} was {_edit(state, files[path].state)}" for path, state in before.items() if state != files[path].state
+        f"{path} was {_edit(before.state, now.files[path].state)}"
+        for path, before in then.files.items()
+        if before.state != now.files[path].state
     ]
-    if plan.service is not None:
-        then, now = _standing(plan.service.before), _standing(service)
-        if then != now:
-            changes.append(f"{service.name} was {then} and is {now}")
+    for name, before in then.units.items():
+        was, stands = _standing(before), _standing(now.units[name])
+        changes += [f"{name} was {was} and is {stands}"] if was != stands else []
+    changes += [
+        f"{name} was {'undone' if before else 'done'} by somebody else"
+        for name, before in then.commands.items()
+        if before != now.commands[name]
+    ]
     return changes
 
 
-def _state(file: File) -> FileState:
-    return FileState(file.path, True, hashlib.sha256(file.content).hexdigest(), file.mode, len(file.content))
-
-
-def _standing(service: UnitState) -> str:
-    return f"{service.active}, {'enabled' if service.enabled else 'not enabled'}"
+def _standing(unit: UnitState) -> str:
+    return f"{unit.active}, {'enabled' if unit.enabled else 'not enabled'}"
 
 
 def _edit(before: FileState, now: FileState) -> str:

@@ -1,44 +1,139 @@
-"""What a host should have: files with given bytes, services that run them. And what it has."""
+"""What a host should have: files with given bytes, units that run, commands that were done. And what it has."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from runbook_lib.errors import ParamsError
+from runbook_lib.fleet import UnitState
+from runbook_lib.fleet.files import inside_home
+from runbook_lib.redaction import redact
 from runbook_lib.values import FileState
 
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file with these bytes and permission bits. ``path``: relative to the login's home unless absolute."""
+    """A file with these bytes and permission bits. ``path``: relative to the login's home unless absolute.
+
+    ``root``: only root may write it, so that it is read and written through sudo.
+    """
 
     path: str
     content: bytes = field(repr=False)
     mode: int = 0o644
+    root: bool = False
+
+    @property
+    def key(self) -> str:
+        """What the journal calls it."""
+        return f"file:{self.path}"
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A unit that is enabled and runs; it is restarted when one of the host's planned files changes.
+class Unit:
+    """A unit that is enabled and runs; restarted when a file or a command before it in the host's list was changed.
 
-    ``unit_file``: path of its unit file, where that is planned too; a changed one needs a reload first.
+    ``settle_seconds``: for how long it has to run, with the same process and without a restart by systemd, before it
+    counts as running.
     """
 
     name: str
-    unit_file: str | None = None
+    settle_seconds: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """What the journal calls it."""
+        return f"unit:{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something only a command can see and do. All three are shell commands; ``root``: through sudo.
+
+    ``check`` exits 0 when the host is as wanted, ``do`` makes it so, ``undo`` takes that back (None: nothing can).
+    The journal keeps ``undo``, so that none of them may hold a secret.
+    """
+
+    name: str
+    check: str
+    do: str
+    undo: str | None = None
+    root: bool = False
+
+    def __post_init__(self) -> None:
+        for text in (self.check, self.do, self.undo or ""):
+            if redact(text) != text:
+                raise ParamsError(
+                    f"command {self.name}: a secret stands in it", remedy="let it read the secret from a file"
+                )
+
+    @property
+    def key(self) -> str:
+        """What the journal calls it."""
+        return f"command:{self.name}"
+
+
+Resource = File | Unit | Command
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Everything one host should have. ``files`` are written in order, then ``service`` is brought up."""
+    """Everything one host should have, brought about in this order.
+
+    ``leaves``: paths, relative to the login's home, of files and directories that what runs here will write by itself;
+    they go with an undo if they were not there before.
+    """
 
     host: str
-    files: tuple[File, ...]
-    service: Service
+    resources: tuple[Resource, ...]
+    leaves: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        keys = [resource.key for resource in self.resources]
+        if twice := sorted({key for key in keys if keys.count(key) > 1}):
+            raise ParamsError(f"{', '.join(twice)} is wanted twice", remedy="want it once", host=self.host)
+        if outside := [path for path in self.leaves if not inside_home(path)]:
+            raise ParamsError(
+                f"{', '.join(outside)} is not inside the login's home", remedy="name a path inside", host=self.host
+            )
+
+    @property
+    def files(self) -> tuple[File, ...]:
+        """Those resources that are files."""
+        return tuple(resource for resource in self.resources if isinstance(resource, File))
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """Those resources that are units."""
+        return tuple(resource for resource in self.resources if isinstance(resource, Unit))
+
+    @property
+    def commands(self) -> tuple[Command, ...]:
+        """Those resources that are commands."""
+        return tuple(resource for resource in self.resources if isinstance(resource, Command))
 
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """A file as it stands on the host; ``content`` is None where there is none."""
+    """A file as it stands on the host; ``content`` is None where there is none.
+
+    ``missing``: directories above it that are not there, outermost first.
+    """
 
     state: FileState
     content: bytes | None = field(repr=False)
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A host as it was found. ``files`` by path, ``units`` by name, ``commands``: whether each one's check held.
+
+    ``leaves``: those of the wanted leaves that are there.
+    """
+
+    files: Mapping[str, SeenFile]
+    units: Mapping[str, UnitState]
+    commands: Mapping[str, bool]
+    leaves: frozenset[str] = frozenset()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import shlex
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Final
 
-from runbook_lib.errors import DeadlineExceeded, TransferFailed, Unreachable
+from runbook_lib.errors import DeadlineExceeded, ParamsError, TransferFailed, Unreachable
 from runbook_lib.fleet.session import Session
 from runbook_lib.values import CommandResult, FileState
 
@@ -28,6 +29,18 @@ def main(paths):
         except FileNotFoundError:
             found.append(None)
     return found
+"""
+
+_LOOK: Final = """\
+import os
+def main(paths):
+    missing = {}
+    for path in paths:
+        above, missing[path] = os.path.dirname(path), []
+        while above and not os.path.isdir(above):
+            missing[path].insert(0, above)
+            above = os.path.dirname(above)
+    return missing, [path for path in paths if os.path.lexists(path)]
 """
 
 # Written beside its place under a name of its own, checked, on the disk, and only then renamed. The rest of a transfer
@@ -67,6 +80,19 @@ if ! ln -T -- "$new" "$path" 2>/dev/null; then
     cmp -s -- "$new" "$path" || { echo "$path exists already and is another file" >&2; exit 1; }
 fi\
 """
+# Where it lies is found out on the host: a link on the way to it may lead out of the home.
+_REMOVE_TREE: Final = """\
+set -eu
+home=$(pwd -P)
+above=$(readlink -m -- {above})
+case "$home:$above/" in
+/:*) inside=no ;;
+"$home:$home"/*) inside=yes ;;
+*) inside=no ;;
+esac
+[ "$inside" = yes ] || {{ echo "$above is not inside $home" >&2; exit 1; }}
+exec rm -rf --one-file-system -- "$above"/{name}
+"""
 
 
 class Files:
@@ -98,6 +124,26 @@ class Files:
             path: FileState(path, True, *seen) if seen else FileState(path, False)
             for path, seen in zip(wanted, found, strict=True)
         }
+
+    def missing_above(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Say which directories above each path are not there, outermost first; writing the file would make them."""
+        missing, _ = self._look(paths)
+        return missing
+
+    def existing(self, paths: Iterable[str]) -> frozenset[str]:
+        """Say which of these are there: files, directories, or links wherever they lead."""
+        _, there = self._look(paths)
+        return there
+
+    def _look(self, paths: Iterable[str]) -> tuple[dict[str, tuple[str, ...]], frozenset[str]]:
+        wanted = {path: _plain(path) for path in paths}
+        if not wanted:
+            return {}, frozenset()
+        missing, there = self._session.python(_LOOK, list(wanted.values()), sudo=self._sudo)
+        return (
+            {path: tuple(missing[plain]) for path, plain in wanted.items()},
+            frozenset(path for path, plain in wanted.items() if plain in there),
+        )
 
     def write(self, path: str, data: bytes, mode: int, *, deadline: float | None = None) -> FileState:
         """Put ``data`` there whole, with permission bits ``mode``; parents are made, a link is followed.
@@ -139,9 +185,7 @@ class Files:
     def remove(self, path: str) -> None:
         """Remove a file, and what `sweep` would; nothing if there is none."""
         at = _quoted(path)
-        result = self._run(f'{_SWEEP}\npath=$(readlink -m -- {at})\nrm -f -- {at} && sweep "$path"')
-        if result.status != 0:
-            raise self._session.failure(f"rm {path}", result)
+        self._do(f"rm {path}", f'{_SWEEP}\npath=$(readlink -m -- {at})\nrm -f -- {at} && sweep "$path"')
 
     def sweep(self, paths: Iterable[str]) -> None:
         """Remove what writing these files may have left beside them when the host lost its power midway.
@@ -150,9 +194,34 @@ class Files:
         """
         wanted = list(paths)
         each = "\n".join(f'sweep "$(readlink -m -- {_quoted(path)})"' for path in wanted)
-        result = self._run(f"set -e\n{_SWEEP}\n{each}")
+        self._do(f"sweeping up after {', '.join(wanted)}", f"set -e\n{_SWEEP}\n{each}")
+
+    def make_private(self, path: str) -> None:
+        """Make a directory that none but its owner may look into; one that is there already becomes so."""
+        self._do(f"mkdir {path}", f"umask 077; mkdir -p -- {_quoted(path)} && chmod 700 -- {_quoted(path)}")
+
+    def remove_directory(self, path: str) -> None:
+        """Remove a directory if it is empty; nothing if it is not, or if there is none."""
+        self._do(f"rmdir {path}", f"[ ! -d {_quoted(path)} ] || rmdir --ignore-fail-on-non-empty -- {_quoted(path)}")
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a file, a link or a directory with all that is in it; nothing if there is none.
+
+        Raises ParamsError, and CommandFailed where only the host can tell, unless it is strictly inside the login's
+        home. A link is removed, not what it leads to; another file system mounted below stays.
+        """
+        if not inside_home(path):
+            raise ParamsError(
+                f"{path} is not inside the login's home", remedy="nothing was removed", host=self._session.name
+            )
+        plain = PurePosixPath(_plain(path))
+        command = _REMOVE_TREE.format(above=shlex.quote(str(plain.parent)), name=shlex.quote(plain.name))
+        self._do(f"rm -r {path}", command)
+
+    def _do(self, what: str, command: str) -> None:
+        result = self._run(command)
         if result.status != 0:
-            raise self._session.failure(f"sweeping up after {', '.join(wanted)}", result)
+            raise self._session.failure(what, result)
 
     def _place(self, what: str, command: str, data: bytes, deadline: float | None) -> None:
         host = self._session.name
@@ -171,6 +240,14 @@ class Files:
     def _run(self, command: str, stdin: bytes = b"", *, deadline: float | None = None) -> CommandResult:
         run = self._session.sudo if self._sudo else self._session.run
         return run(command, stdin=stdin, deadline=deadline, check=False)
+
+
+def inside_home(path: str) -> bool:
+    """Whether a path, as it is written, leads to something strictly inside the login's home."""
+    plain = PurePosixPath(_plain(path))
+    return (
+        bool(plain.parts) and not plain.is_absolute() and not plain.parts[0].startswith("~") and ".." not in plain.parts
+    )
 
 
 def _plain(path: str) -> str:

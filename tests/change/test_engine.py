@@ -2,22 +2,30 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from runbook_lib.change import engine as module
-from runbook_lib.change.engine import ORIGINALS, Engine
+from runbook_lib.change.engine import KEPT, Engine, kept
 from runbook_lib.change.journal import Event, Journal, read
-from runbook_lib.change.resources import File, Service, Wanted
-from runbook_lib.errors import StalePlan, VerifyFailed
+from runbook_lib.change.resources import Command, File, Unit, Wanted
+from runbook_lib.errors import Aborted, ApplyFailed, StalePlan, Unreachable, VerifyFailed
 
 CONFIG = File("bot/config.json", b'{"new": 1}', 0o600)
 UNIT = File(".config/systemd/user/bot.service", b"[Service]")
-WANTED = Wanted("75", (CONFIG, UNIT), Service("bot.service", UNIT.path))
+NAT = Command("nat", check="is nat", do="do nat", undo="undo nat")
+WANTED = Wanted("75", (CONFIG, UNIT, NAT, Unit("bot.service")), leaves=("bot/db", "bot/log"))
 OLD = b'{"old": 1}'
-OLD_DIGEST = hashlib.sha256(OLD).hexdigest()
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+ORIGINAL = kept(CONFIG.path, sha(OLD), 0o640)
+WRITTEN = kept(CONFIG.path, sha(CONFIG.content), 0o600)
 
 
 @pytest.fixture
@@ -30,103 +38,171 @@ def engine(journal: Path, host: Any) -> Engine:  # noqa: ARG001 - the host repla
     return Engine(Journal(journal, "30_producers"), "user")
 
 
-def events(journal: Path) -> list[tuple[str, str]]:
-    return [(event.what, event.detail["act"]) for event in read(journal)]
+def furnished(host: Any) -> None:
+    """Let the host be as wanted, but for its config."""
+    host.put(UNIT.path, UNIT.content, UNIT.mode)
+    host.put(CONFIG.path, OLD, 0o640)
+    host.loaded = host.unit_files()
+    host.done.add("nat")
+    host.unit("bot.service").enabled = True
+    host.start("bot.service")
+
+
+def told(journal: Path) -> list[str]:
+    return [f"{event.what} {event.detail.get('key', '')}".strip() for event in read(journal)]
+
+
+def detail(journal: Path, what: str, key: str) -> dict[str, Any]:
+    return next(event.detail for event in read(journal) if (event.what, event.detail.get("key")) == (what, key))
 
 
 def test_planning_touches_nothing(engine: Engine, host: Any, journal: Path) -> None:
     assert engine.plan(host, WANTED).describe() == [
         "create bot/config.json (mode 0600)",
         "create .config/systemd/user/bot.service (mode 0644)",
+        "do nat",
         "enable and start bot.service",
     ]
     assert host.acts == []
     assert not journal.exists()
 
 
+def test_a_host_is_seen_as_it_is(engine: Engine, host: Any) -> None:
+    furnished(host)
+    host.put("bot/log/today", b"", 0o600)
+    found = engine.observe(host, replace(WANTED, resources=(*WANTED.resources, File("a/b/c", b""))))
+    assert found.files[CONFIG.path].content == OLD
+    assert found.files["a/b/c"].missing == ("a", "a/b")
+    assert found.units["bot.service"].running
+    assert found.commands == {"nat": True}
+    assert found.leaves == {"bot/log"}
+
+
 def test_a_plan_is_carried_out_in_order(engine: Engine, host: Any, journal: Path) -> None:
     assert engine.apply(host, engine.plan(host, WANTED), WANTED).changed
+    unit_written = kept(UNIT.path, sha(UNIT.content), UNIT.mode)
     assert host.acts == [
+        ("make private", KEPT),
+        ("write", WRITTEN),
         ("write", CONFIG.path),
+        ("write", unit_written),
         ("write", UNIT.path),
+        ("do", "nat"),
         ("reload",),
         ("enable", "bot.service"),
         ("start", "bot.service"),
     ]
-    assert host.files == {CONFIG.path: (CONFIG.content, 0o600), UNIT.path: (UNIT.content, 0o644)}
-    assert events(journal) == [
-        (what, act)
-        for act in (
-            "create bot/config.json (mode 0600)",
-            "create .config/systemd/user/bot.service (mode 0644)",
-            "enable and start bot.service",
-        )
-        for what in ("intent", "done")
+    assert told(journal) == [
+        "host",
+        *(f"{what} {resource.key}" for resource in WANTED.resources for what in ("intent", "done")),
     ]
+    assert engine.plan(host, WANTED).empty
+
+
+def test_the_journal_tells_all_that_it_takes_to_undo_a_step(engine: Engine, host: Any, journal: Path) -> None:
+    furnished(host)
+    host.done.clear()
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert next(read(journal)).detail == {"leaves": ["bot/db", "bot/log"], "units": ["bot.service"]}
+    assert detail(journal, "intent", CONFIG.key) == {
+        "kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json", "path": "bot/config.json",
+        "before": sha(OLD), "mode_before": 0o640, "after": sha(CONFIG.content), "mode_after": 0o600,
+        "original": ORIGINAL, "written": WRITTEN, "root": False, "made": [],
+    }  # fmt: skip
+    assert detail(journal, "intent", "unit:bot.service") == {
+        "kind": "unit", "key": "unit:bot.service", "act": "restart bot.service", "unit": "bot.service",
+        "before": {"active": "active", "enabled": True}, "acts": ["restart"], "scope": "user",
+    }  # fmt: skip
+    assert detail(journal, "intent", "command:nat") == {
+        "kind": "command", "key": "command:nat", "act": "do nat", "name": "nat", "undo": "undo nat", "root": False,
+    }  # fmt: skip
+    done = {"kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json"}
+    assert detail(journal, "done", CONFIG.key) == done
+
+
+def test_a_new_file_has_no_original_and_names_the_directories_made_for_it(
+    engine: Engine, host: Any, journal: Path
+) -> None:
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    first = detail(journal, "intent", CONFIG.key)
+    assert (first["before"], first["mode_before"], first["original"], first["made"]) == (None, None, None, ["bot"])
+    assert detail(journal, "intent", UNIT.key)["made"] == [".config", ".config/systemd", ".config/systemd/user"]
+
+
+def test_leaves_that_were_there_before_are_not_ours(engine: Engine, host: Any, journal: Path) -> None:
+    host.put("bot/db", b"theirs", 0o600)
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert next(read(journal)).detail["leaves"] == ["bot/log"]
 
 
 def test_the_second_plan_is_empty_and_does_nothing(engine: Engine, host: Any, journal: Path) -> None:
     engine.apply(host, engine.plan(host, WANTED), WANTED)
-    done, told = list(host.acts), journal.read_bytes()
+    done, said = list(host.acts), journal.read_bytes()
     again = engine.plan(host, WANTED)
     assert again.empty
     assert not engine.apply(host, again, WANTED).changed
-    assert (host.acts, journal.read_bytes()) == (done, told)
+    assert (host.acts, journal.read_bytes()) == (done, said)
 
 
-def test_an_original_is_kept_by_its_digest_before_it_is_replaced(engine: Engine, host: Any, journal: Path) -> None:
-    host.files[CONFIG.path] = (OLD, 0o640)
+def test_what_stood_there_and_what_will_is_kept_before_it_is_replaced(engine: Engine, host: Any) -> None:
+    furnished(host)
     engine.apply(host, engine.plan(host, WANTED), WANTED)
-    kept = f"{ORIGINALS}/{OLD_DIGEST}"
-    assert host.acts[:2] == [("copy", CONFIG.path, kept), ("write", CONFIG.path)]
-    assert host.files[kept] == (OLD, 0o640)
-    detail = next(read(journal)).detail
-    assert detail == {
-        "act": "replace bot/config.json",
-        "path": CONFIG.path,
-        "before": OLD_DIGEST,
-        "mode_before": 0o640,
-        "after": hashlib.sha256(CONFIG.content).hexdigest(),
-        "original": kept,
-    }
+    assert host.acts == [
+        ("make private", KEPT),
+        ("copy", CONFIG.path, ORIGINAL),
+        ("write", WRITTEN),
+        ("write", CONFIG.path),
+        ("restart", "bot.service"),
+    ]
+    assert host.files[ORIGINAL] == (OLD, 0o640)
+    assert host.files[WRITTEN] == (CONFIG.content, 0o600)
 
 
-def test_an_original_that_is_kept_already_is_not_copied_again(engine: Engine, host: Any) -> None:
-    kept = f"{ORIGINALS}/{OLD_DIGEST}"
-    host.files |= {CONFIG.path: (OLD, 0o640), kept: (OLD, 0o640)}
+def test_what_is_kept_already_is_not_kept_again_unless_it_is_torn(engine: Engine, host: Any) -> None:
+    furnished(host)
+    host.put(ORIGINAL, OLD, 0o640)
+    host.put(WRITTEN, b"torn", 0o600)
     engine.apply(host, engine.plan(host, WANTED), WANTED)
-    assert ("copy", CONFIG.path, kept) not in host.acts
+    assert ("copy", CONFIG.path, ORIGINAL) not in host.acts
+    assert host.files[WRITTEN] == (CONFIG.content, 0o600)
 
 
-def test_a_new_file_has_no_original(engine: Engine, host: Any, journal: Path) -> None:
-    engine.apply(host, engine.plan(host, WANTED), WANTED)
-    detail = next(read(journal)).detail
-    assert (detail["before"], detail["mode_before"], detail["original"]) == (None, None, None)
+def test_equal_files_in_two_places_are_kept_apart() -> None:
+    assert kept("a", sha(OLD), 0o644) != kept("b", sha(OLD), 0o644)
 
 
-@pytest.mark.parametrize("act", ["write", "copy", "reload", "enable", "start"])
-def test_a_crash_at_any_act_leaves_its_intent_and_no_done(
-    engine: Engine, host: Any, journal: Path, monkeypatch: pytest.MonkeyPatch, act: str
+def test_an_original_that_is_edited_while_it_is_copied_is_not_overwritten(
+    engine: Engine, host: Any, journal: Path
 ) -> None:
-    """What was intended is on the disk before the act: whoever finds the host knows where to look."""
-    host.files[CONFIG.path] = (OLD, 0o640)
+    furnished(host)
     plan = engine.plan(host, WANTED)
 
-    class Killed(BaseException):
-        pass
+    def edit() -> None:
+        if host.acts == [("make private", KEPT)]:  # before the copy
+            host.put(CONFIG.path, b"by hand", 0o640)
 
-    def die(*_: object) -> None:
-        raise Killed
-
-    owner = module.Files if act in ("write", "copy") else module.Units
-    monkeypatch.setattr(owner, "daemon_reload" if act == "reload" else act, die)
-    with pytest.raises(Killed):
+    host.moment = edit
+    with pytest.raises(ApplyFailed, match=r"75: bot/config\.json was edited in this very moment"):
         engine.apply(host, plan, WANTED)
-    *before, last = read(journal)
-    assert last.what == "intent"
-    assert [event.what for event in before] == ["intent", "done"] * (len(before) // 2)
-    touched = {"write": CONFIG.path, "copy": CONFIG.path}.get(act, "bot.service")
-    assert touched in (last.detail.get("path"), last.detail.get("unit"))
+    assert host.files[CONFIG.path] == (b"by hand", 0o640)
+    assert told(journal)[-1] == f"failed {CONFIG.key}"
+
+
+def test_a_control_that_stops_is_asked_before_every_step(journal: Path, host: Any) -> None:
+    asked: list[list[str]] = []
+
+    def check() -> None:
+        asked.append(told(journal))
+        if len(asked) == 3:
+            raise Aborted("enough", host="75")
+
+    engine = Engine(Journal(journal, "30_producers"), "user", check)
+    with pytest.raises(Aborted):
+        engine.apply(host, engine.plan(host, WANTED), WANTED)
+    first = [f"{what} {CONFIG.key}" for what in ("intent", "done")]
+    second = [f"{what} {UNIT.key}" for what in ("intent", "done")]
+    assert asked == [[], ["host", *first], ["host", *first, *second]]
+    assert told(journal) == asked[-1]  # nothing began that would have to be ended
 
 
 def test_a_journal_that_cannot_be_written_stops_before_the_act(
@@ -142,73 +218,141 @@ def test_a_journal_that_cannot_be_written_stops_before_the_act(
 
 
 def by_hand(host: Any) -> None:
-    host.files[CONFIG.path] = (b"by hand", 0o600)
+    host.put(CONFIG.path, b"by hand", 0o600)
 
 
 def removed(host: Any) -> None:
     del host.files[CONFIG.path]
 
 
-def started(host: Any) -> None:
-    host.active = "active"
+def stopped(host: Any) -> None:
+    host.stop("bot.service")
 
 
 def edited_though_it_needed_nothing(host: Any) -> None:
-    host.files[UNIT.path] = (b"[Unit]", 0o644)
+    host.put(UNIT.path, b"[Unit]", 0o644)
 
 
-@pytest.mark.parametrize(
-    ("meanwhile", "said"),
-    [
-        (by_hand, "bot/config.json was edited"),
-        (removed, "bot/config.json was removed"),
-        (started, "bot.service was inactive, not enabled and is active, not enabled"),
-        (edited_though_it_needed_nothing, f"{UNIT.path} was edited"),
-    ],
-)
+def undone(host: Any) -> None:
+    host.done.clear()
+
+
+MEANWHILE = [
+    (by_hand, "bot/config.json was edited"),
+    (removed, "bot/config.json was removed"),
+    (stopped, "bot.service was active, enabled and is inactive, enabled"),
+    (edited_though_it_needed_nothing, f"{UNIT.path} was edited"),
+    (undone, "nat was undone by somebody else"),
+]
+
+
+@pytest.mark.parametrize(("meanwhile", "said"), MEANWHILE)
 def test_a_stale_plan_is_refused_before_anything_is_touched(
     engine: Engine, host: Any, journal: Path, meanwhile: Callable[[Any], None], said: str
 ) -> None:
-    host.files |= {CONFIG.path: (OLD, 0o640), UNIT.path: (UNIT.content, 0o644)}
+    furnished(host)
     plan = engine.plan(host, WANTED)
     meanwhile(host)
-    files = dict(host.files)
+    before = host.as_it_stands()
     with pytest.raises(StalePlan) as caught:
         engine.apply(host, plan, WANTED)
     assert caught.value.what == f"the plan no longer fits: {said}"
     assert (caught.value.host, caught.value.exit_code) == ("75", 5)
-    assert (host.acts, host.files) == ([], files)
+    assert (host.acts, host.as_it_stands()) == ([], before)
     assert not journal.exists()
 
 
+def test_an_empty_plan_can_be_stale_too(engine: Engine, host: Any) -> None:
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    plan = engine.plan(host, WANTED)
+    by_hand(host)
+    with pytest.raises(StalePlan, match=r"bot/config\.json was edited"):
+        engine.apply(host, plan, WANTED)
+
+
+def test_a_plan_for_something_else_is_refused(engine: Engine, host: Any) -> None:
+    furnished(host)
+    other = replace(WANTED, resources=(replace(CONFIG, content=b"other"), *WANTED.resources[1:]))
+    plan = engine.plan(host, WANTED)
+    with pytest.raises(StalePlan, match="what is to be done now is: replace"):
+        engine.apply(host, plan, other)
+    assert host.acts == []
+
+
 @pytest.mark.parametrize(
-    ("deaf", "left"),
+    ("deaf", "key", "said"),
     [
-        ("write", "create bot/config.json (mode 0600)"),
-        ("start", "start bot.service"),
-        ("enable", "enable bot.service"),
+        ("write", CONFIG.key, "bot/config.json was written, but something else stands there"),
+        ("do", NAT.key, "nat was done, but its check does not hold"),
+        ("enable", "unit:bot.service", "bot.service is not enabled"),
+        ("start", "unit:bot.service", "bot.service is inactive (dead)"),
     ],
 )
-def test_what_the_host_does_not_show_afterwards_is_an_error(engine: Engine, host: Any, deaf: str, left: str) -> None:
+def test_what_the_host_does_not_show_afterwards_is_an_error(
+    host: Any, journal: Path, deaf: str, key: str, said: str
+) -> None:
+    engine = Engine(Journal(journal, "30_producers"), "user")
     host.deaf.add(deaf)
     with pytest.raises(VerifyFailed) as caught:
         engine.apply(host, engine.plan(host, WANTED), WANTED)
-    assert left in caught.value.what
+    assert caught.value.what.startswith(said)
     assert caught.value.host == "75"
+    assert told(journal)[-2:] == [f"intent {key}", f"failed {key}"]
+    assert detail(journal, "failed", key)["why"] == caught.value.what
 
 
-def test_a_restart_without_a_changed_unit_file_reads_nothing_again(engine: Engine, host: Any) -> None:
-    host.files |= {CONFIG.path: (OLD, 0o600), UNIT.path: (UNIT.content, 0o644)}
-    host.active, host.enabled = "active", True
-    engine.apply(host, engine.plan(host, WANTED), WANTED)
-    assert host.acts[1:] == [("write", CONFIG.path), ("restart", "bot.service")]
+@pytest.mark.parametrize(("verb", "key"), [("do", NAT.key), ("start", "unit:bot.service")])
+def test_what_fails_is_journalled_as_failed_and_ends_it(
+    engine: Engine, host: Any, journal: Path, verb: str, key: str
+) -> None:
+    host.refuses = {verb}
+    host.logs["bot.service"] = "75 bot: no such pair\n"
+    with pytest.raises(ApplyFailed) as caught:
+        engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert caught.value.host == "75"
+    assert ("it said: no such pair" in caught.value.what) is (verb == "start")
+    assert told(journal)[-2:] == [f"intent {key}", f"failed {key}"]
+    assert detail(journal, "failed", key)["why"] == caught.value.what
 
 
-def test_root_writes_a_unit_of_the_hosts_own_systemd_and_nothing_else(host: Any, journal: Path) -> None:
-    unit = File("/etc/systemd/system/bot.service", b"[Service]")
-    wanted = Wanted("75", (CONFIG, unit), Service("bot.service", unit.path))
-    host.files[unit.path] = (b"[Unit]", 0o644)
+def test_a_lost_connection_is_journalled_and_told_as_such(engine: Engine, host: Any, journal: Path) -> None:
+    def lost() -> None:
+        if host.acts[-1:] == [("write", WRITTEN)]:
+            raise Unreachable("connection lost", host="75")
+
+    host.moment = lost
+    with pytest.raises(Unreachable):
+        engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert told(journal)[-1] == f"failed {CONFIG.key}"
+
+
+def test_root_writes_and_reads_what_only_root_may(host: Any, journal: Path) -> None:
+    unit = File("/etc/systemd/system/bot.service", b"[Service]", root=True)
+    wanted = Wanted("75", (CONFIG, unit, replace(NAT, root=True), Unit("bot.service")))
+    host.put(unit.path, b"[Unit]", 0o644)
     engine = Engine(Journal(journal, "30_producers"), "system")
     engine.apply(host, engine.plan(host, wanted), wanted)
-    kept = f"{ORIGINALS}/{hashlib.sha256(b'[Unit]').hexdigest()}"
-    assert host.acts[:3] == [("write", CONFIG.path), ("copy", unit.path, kept), ("write as root", unit.path)]
+    begin = host.acts.index(("write", CONFIG.path))
+    assert host.acts[begin : begin + 6] == [
+        ("write", CONFIG.path),
+        ("copy as root", unit.path, kept(unit.path, sha(b"[Unit]"), 0o644)),
+        ("write as root", kept(unit.path, sha(b"[Service]"), 0o644)),
+        ("write as root", unit.path),
+        ("sudo",),
+        ("do", "nat"),
+    ]
+    assert detail(journal, "intent", unit.key)["root"] is True
+    assert detail(journal, "intent", NAT.key)["root"] is True
+
+
+def test_a_restart_is_owed_until_it_is_done(engine: Engine, host: Any, journal: Path) -> None:
+    furnished(host)
+    host.refuses.add("restart")
+    with pytest.raises(ApplyFailed):
+        engine.apply(host, engine.plan(host, WANTED), WANTED)
+    host.refuses.clear()
+    later = Engine(Journal(journal, "30_producers"), "user")
+    again = later.plan(host, WANTED)
+    assert again.describe() == ["restart bot.service"]
+    assert later.apply(host, again, WANTED).changed
+    assert later.plan(host, WANTED).empty

@@ -1,49 +1,52 @@
 """What is wanted and what was seen -> what is done; nothing here touches anything."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from runbook_lib.change.plan import Act, HostPlan, Plan, changed_since, plan_host
-from runbook_lib.change.resources import File, SeenFile, Service, Wanted
+from runbook_lib.change.plan import Act, HostPlan, Step, changed_since, is_unit_file, plan_host
+from runbook_lib.change.resources import Command, File, Seen, SeenFile, Unit, Wanted
+from runbook_lib.errors import ParamsError
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
 CONFIG = File("bot/config.json", b"{}", 0o600)
 UNIT_FILE = File(".config/systemd/user/bot.service", b"[Service]")
-WANTED = Wanted("75", (CONFIG, UNIT_FILE), Service("bot.service", UNIT_FILE.path))
+NAT = Command("nat", check="is nat", do="do nat", undo="undo nat")
+WANTED = Wanted("75", (CONFIG, UNIT_FILE, NAT, Unit("bot.service")))
 
 
-def seen(file: File, content: bytes | None = None, mode: int | None = None) -> SeenFile:
+def there(file: File, content: bytes | None = None, mode: int | None = None) -> SeenFile:
     data = file.content if content is None else content
     digest = hashlib.sha256(data).hexdigest()
     return SeenFile(FileState(file.path, True, digest, file.mode if mode is None else mode, len(data)), data)
 
 
 def absent(file: File) -> SeenFile:
-    return SeenFile(FileState(file.path, False), None)
+    return SeenFile(FileState(file.path, False), None, missing=("bot",))
 
 
-def unit(**changed: Any) -> UnitState:
-    told: dict[str, Any] = {
-        "name": "bot.service", "load": "loaded", "active": "active", "sub": "running", "enabled": True, "main_pid": 7,
-        "restarts": 0, "result": "success", "active_since": 1.0, "needs_reload": False,
-    }  # fmt: skip
-    return UnitState(**{**told, **changed})
+def unit(name: str = "bot.service", **changed: Any) -> UnitState:
+    return replace(UnitState(name, "loaded", "active", "running", True, 7, 0, "success", 1.0, False), **changed)
 
 
-def plan(*files: SeenFile, **changed: Any) -> HostPlan:
-    """Plan for a host on which everything is as wanted, but for what is handed in."""
-    found = {CONFIG.path: seen(CONFIG), UNIT_FILE.path: seen(UNIT_FILE)}
-    return plan_host(WANTED, found | {file.state.path: file for file in files}, unit(**changed))
+def seen(*files: SeenFile, nat: bool = True, **changed: Any) -> Seen:
+    """Return a host on which everything is as wanted, but for what is handed in."""
+    found = {CONFIG.path: there(CONFIG), UNIT_FILE.path: there(UNIT_FILE)}
+    return Seen(found | {file.state.path: file for file in files}, {"bot.service": unit(**changed)}, {"nat": nat})
+
+
+def plan(*files: SeenFile, nat: bool = True, owed: tuple[str, ...] = (), **changed: Any) -> HostPlan:
+    return plan_host(WANTED, seen(*files, nat=nat, **changed), owed=owed)
 
 
 def test_a_host_that_is_as_it_should_be_needs_nothing() -> None:
     made = plan()
     assert made.empty
     assert made.describe() == []
-    assert (made.files, made.service) == ((), None)
+    assert (made.files, made.units, made.commands) == ((), (), ())
 
 
 def test_a_file_is_created() -> None:
@@ -54,95 +57,168 @@ def test_a_file_is_created() -> None:
 
 
 def test_a_file_is_replaced() -> None:
-    made = plan(seen(CONFIG, b"{} "))
+    made = plan(there(CONFIG, b"{} "))
     assert made.describe() == ["replace bot/config.json", "restart bot.service"]
     assert made.files[0].before.content == b"{} "
 
 
 def test_a_mode_alone_is_a_step_of_its_own() -> None:
-    assert plan(seen(CONFIG, mode=0o644)).describe()[0] == "set mode of bot/config.json from 0644 to 0600"
+    assert plan(there(CONFIG, mode=0o644)).describe()[0] == "set mode of bot/config.json from 0644 to 0600"
 
 
-def test_files_keep_their_order() -> None:
-    made = plan(absent(UNIT_FILE), absent(CONFIG))
+def test_a_command_is_done_where_its_check_does_not_hold() -> None:
+    made = plan(nat=False)
+    assert made.describe() == ["do nat", "restart bot.service"]
+    assert made.commands[0].wanted is NAT
+    alone = Wanted("75", (replace(NAT, undo=None),))
+    assert plan_host(alone, seen(nat=False)).describe() == ["do nat (cannot be undone)"]
+
+
+def test_steps_have_the_order_of_what_is_wanted() -> None:
+    made = plan(absent(UNIT_FILE), absent(CONFIG), nat=False, enabled=False)
+    keys = [step.key for step in made.steps]
+    assert keys == [f"file:{CONFIG.path}", f"file:{UNIT_FILE.path}", "command:nat", "unit:bot.service"]
     assert [step.wanted for step in made.files] == [CONFIG, UNIT_FILE]
 
 
-@pytest.mark.parametrize(("file", "reload"), [(CONFIG, False), (UNIT_FILE, True)])
-def test_systemd_reads_again_only_where_a_unit_file_changes(file: File, reload: bool) -> None:
-    made = plan(seen(file, b"old"))
-    assert made.service
-    assert made.service.acts == (Act.RESTART,)
-    assert made.service.reload is reload
+@pytest.mark.parametrize(
+    ("files", "changed", "reload"),
+    [
+        ((there(CONFIG, b"old"),), {}, False),
+        ((there(UNIT_FILE, b"old"),), {}, True),
+        ((absent(UNIT_FILE), there(CONFIG, b"old")), {}, True),
+        ((), {"active": "inactive"}, False),
+        ((), {"active": "inactive", "needs_reload": True}, True),
+        ((), {"active": "inactive", "load": "not-found"}, True),
+    ],
+)
+def test_systemd_reads_again_where_a_unit_file_changes_or_it_has_not_read_it(
+    files: tuple[SeenFile, ...], changed: dict[str, Any], reload: bool
+) -> None:
+    (step,) = plan(*files, **changed).units
+    assert step.reload is reload
+
+
+def test_a_unit_that_needs_nothing_is_not_reloaded_for_its_own_sake() -> None:
+    assert plan(needs_reload=True).empty
 
 
 @pytest.mark.parametrize(
-    ("changed", "files", "acts"),
+    ("path", "is_one"),
     [
-        ({"active": "inactive"}, (), (Act.START,)),
-        ({"active": "failed"}, (), (Act.START,)),
-        ({"active": "activating"}, (), (Act.START,)),
-        ({"enabled": False}, (), (Act.ENABLE,)),
-        ({"enabled": False, "active": "inactive"}, (), (Act.ENABLE, Act.START)),
-        ({"active": "inactive"}, (absent(CONFIG),), (Act.START,)),
-        ({"enabled": False}, (absent(CONFIG),), (Act.ENABLE, Act.RESTART)),
+        (".config/systemd/user/bot.service", True),
+        ("/etc/systemd/system/bot.timer", True),
+        ("/etc/systemd/system/bot.service.d/limits.conf", True),
+        ("/etc/systemd/system/README", False),
+        ("bot/bot.service", False),
     ],
 )
-def test_a_service_is_brought_up_and_restarted_only_for_a_file(
-    changed: dict[str, Any], files: tuple[SeenFile, ...], acts: tuple[Act, ...]
+def test_what_systemd_reads(path: str, is_one: bool) -> None:
+    assert is_unit_file(path) is is_one
+
+
+NEW = (absent(CONFIG),)
+
+
+@pytest.mark.parametrize(
+    ("changed", "files", "owed", "acts"),
+    [
+        ({"active": "inactive"}, (), (), (Act.START,)),
+        ({"active": "failed"}, (), (), (Act.START,)),
+        ({"active": "activating"}, (), (), (Act.START,)),
+        ({"enabled": False}, (), (), (Act.ENABLE,)),
+        ({"enabled": False, "active": "inactive"}, (), (), (Act.ENABLE, Act.START)),
+        ({"active": "inactive"}, NEW, (), (Act.START,)),
+        ({"active": "failed"}, NEW, ("bot.service",), (Act.START,)),
+        ({"active": "activating"}, NEW, (), (Act.RESTART,)),
+        ({"enabled": False}, NEW, (), (Act.ENABLE, Act.RESTART)),
+        ({}, (), ("bot.service",), (Act.RESTART,)),
+        ({"active": "deactivating"}, (), ("bot.service",), (Act.RESTART,)),
+        ({}, NEW, ("bot.service",), (Act.RESTART,)),
+    ],
+)
+def test_a_unit_is_brought_up_and_restarted_only_for_what_it_reads(
+    changed: dict[str, Any], files: tuple[SeenFile, ...], owed: tuple[str, ...], acts: tuple[Act, ...]
 ) -> None:
-    made = plan(*files, **changed)
-    assert made.service
-    assert made.service.acts == acts
-    assert made.service.before == unit(**changed)
-    assert not made.empty
+    (step,) = plan(*files, owed=owed, **changed).units
+    assert step.acts == acts
+    assert step.before == unit(**changed)
+
+
+def test_a_restart_that_another_unit_is_owed_is_not_this_ones() -> None:
+    assert plan(owed=("other.service",)).empty
+
+
+def test_a_unit_is_restarted_for_what_comes_before_it_alone() -> None:
+    wanted = Wanted("75", (Unit("first.service"), CONFIG, Unit("second.service"), UNIT_FILE, Unit("third.service")))
+    units = {name: unit(name) for name in ("first.service", "second.service", "third.service")}
+
+    def described(*files: SeenFile) -> list[str]:
+        return plan_host(wanted, replace(seen(*files), units=units)).describe()
+
+    assert described(absent(CONFIG))[1:] == ["restart second.service", "restart third.service"]
+    assert described(there(UNIT_FILE, b"old"))[1:] == ["restart third.service"]
+
+
+def test_a_unit_that_comes_up_does_not_restart_the_next() -> None:
+    wanted = Wanted("75", (Unit("first.service"), Unit("second.service")))
+    units = {"first.service": unit("first.service", active="failed"), "second.service": unit("second.service")}
+    assert plan_host(wanted, Seen({}, units, {})).describe() == ["start first.service"]
 
 
 def test_acts_are_told_in_their_order() -> None:
     assert plan(enabled=False, active="inactive").describe() == ["enable and start bot.service"]
 
 
-def test_a_fleets_plan_is_empty_when_every_hosts_is() -> None:
-    nothing, something = plan(), plan(absent(CONFIG))
-    assert Plan((nothing, nothing)).empty
-    assert not Plan((nothing, something)).empty
-    assert Plan((nothing,))["75"] is nothing
-
-
-def changes(made: HostPlan, *files: SeenFile, **changed: Any) -> list[str]:
-    found = {CONFIG.path: seen(CONFIG), UNIT_FILE.path: seen(UNIT_FILE)}
-    return changed_since(made, WANTED, found | {file.state.path: file for file in files}, unit(**changed))
-
-
 def test_a_plan_fits_as_long_as_nothing_has_changed() -> None:
-    made = plan(absent(CONFIG), active="inactive")
-    assert changes(made, absent(CONFIG), active="inactive") == []
-    assert changes(plan(), main_pid=9, restarts=3) == []
+    then = seen(absent(CONFIG), active="inactive")
+    assert changed_since(then, seen(absent(CONFIG), active="inactive")) == []
+    assert changed_since(seen(), seen(main_pid=9, restarts=3, active_since=5.0)) == []
 
 
 @pytest.mark.parametrize(
     ("then", "now", "said"),
     [
-        (absent(CONFIG), seen(CONFIG, b"by hand"), "bot/config.json was created"),
-        (seen(CONFIG, b"old"), absent(CONFIG), "bot/config.json was removed"),
-        (seen(CONFIG, b"old"), seen(CONFIG, b"by hand"), "bot/config.json was edited"),
-        (seen(CONFIG, b"old"), seen(CONFIG, b"old", 0o640), "bot/config.json was set to mode 0640"),
+        (seen(absent(CONFIG)), seen(there(CONFIG, b"by hand")), "bot/config.json was created"),
+        (seen(there(CONFIG, b"old")), seen(absent(CONFIG)), "bot/config.json was removed"),
+        (seen(there(CONFIG, b"old")), seen(there(CONFIG, b"by hand")), "bot/config.json was edited"),
+        (
+            seen(there(CONFIG, b"old")),
+            seen(there(CONFIG, b"old", 0o640)),
+            "bot/config.json was set to mode 0640",
+        ),
+        (seen(), seen(there(UNIT_FILE, b"by hand")), f"{UNIT_FILE.path} was edited"),
+        (seen(), seen(active="failed"), "bot.service was active, enabled and is failed, enabled"),
+        (seen(enabled=False), seen(), "bot.service was active, not enabled and is active, enabled"),
+        (seen(nat=False), seen(), "nat was done by somebody else"),
+        (seen(), seen(nat=False), "nat was undone by somebody else"),
     ],
 )
-def test_what_was_edited_since_is_named(then: SeenFile, now: SeenFile, said: str) -> None:
-    assert changes(plan(then), now) == [said]
+def test_what_changed_since_is_named(then: Seen, now: Seen, said: str) -> None:
+    assert changed_since(then, now) == [said]
 
 
-def test_a_service_that_moved_since_is_named() -> None:
-    made = plan(absent(CONFIG), active="inactive")
-    assert changes(made, absent(CONFIG), active="active") == [
-        "bot.service was inactive, enabled and is active, enabled"
-    ]
-    disabled = plan(absent(CONFIG), enabled=False)
-    said = ["bot.service was active, not enabled and is active, enabled"]
-    assert changes(disabled, absent(CONFIG)) == said
+def test_everything_that_changed_since_is_named() -> None:
+    assert len(changed_since(seen(), seen(absent(CONFIG), absent(UNIT_FILE), nat=False, active="failed"))) == 4
 
 
-def test_a_file_that_needed_nothing_and_was_edited_since_is_named() -> None:
-    made = plan(absent(CONFIG))
-    assert changes(made, absent(CONFIG), seen(UNIT_FILE, b"by hand")) == [f"{UNIT_FILE.path} was edited"]
+def test_a_command_that_holds_a_secret_is_refused() -> None:
+    with pytest.raises(ParamsError, match="command login: a secret stands in it"):
+        Command("login", check="true", do="log-in --url https://me:hunter2-hunter2@exchange")
+
+
+def test_a_resource_is_wanted_once() -> None:
+    with pytest.raises(ParamsError, match=r"75: file:bot/config\.json is wanted twice"):
+        Wanted("75", (CONFIG, CONFIG))
+
+
+@pytest.mark.parametrize("path", ["/var/log", "../other", "a/../../b", ".", "", "~", "~/", "~//etc"])
+def test_a_leaf_outside_the_home_is_refused(path: str) -> None:
+    with pytest.raises(ParamsError, match="is not inside the login's home"):
+        Wanted("75", (), (path,))
+
+
+def test_plans_show_no_content() -> None:
+    made: Step = plan(there(File(CONFIG.path, b"s3cret-old"))).steps[0]
+    assert "s3cret-old" not in repr(made)
+    assert "b'{}'" not in repr(made)

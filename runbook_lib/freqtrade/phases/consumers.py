@@ -6,7 +6,7 @@ import shlex
 import time
 from dataclasses import dataclass, field
 
-from runbook_lib.change.resources import File, Service, Wanted
+from runbook_lib.change.resources import File, Unit, Wanted
 from runbook_lib.errors import ChangeError, RunbookError
 from runbook_lib.fleet import Files, Session, Units
 from runbook_lib.freqtrade import bots, feed_state, strategies
@@ -102,8 +102,8 @@ def _wanted(session: Session, site: FreqtradeSite, bot: bots.Bot, access: dict[s
                 {f"{edit.fed_strategy}.py": _subclass(session, site, edit)},
             ),
             File(bot.config, edit.text.encode(), state.mode),
+            Unit(bot.unit),
         ),
-        Service(bot.unit),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from runbook_lib.change.engine import Applied, Engine
-from runbook_lib.change.plan import HostPlan
+from runbook_lib.change.plan import Act, FileStep, HostPlan, Step, UnitStep
 from runbook_lib.change.resources import File, Wanted
 from runbook_lib.errors import RunbookError
 from runbook_lib.freqtrade.configs.on_host import check_on_host, problems
@@ -48,14 +48,18 @@ class Planned(RenderedAs):
             for step in plan.files
         ]
         steps = [
-            diffs.Step(host, plan.service.describe(), _why(plan))
+            diffs.Step(host, step.describe(), _why(plan, step))
             for host, plan in self.plans.items()
-            if plan.service is not None
+            for step in plan.steps
+            if not isinstance(step, FileStep)
         ]
         return diffs.plan(self.title, files, steps)
 
 
-def _why(plan: HostPlan) -> str:
+def _why(plan: HostPlan, step: Step) -> str:
+    restarts = isinstance(step, UnitStep) and Act.RESTART in step.acts
+    if restarts and not plan.files:
+        return "its files were changed, and it has not been restarted since"
     return "its files change" if plan.files else "it is not as it should be"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from runbook_lib.change.resources import File, Service, Wanted
+from runbook_lib.change.resources import File, Unit, Wanted
 from runbook_lib.fleet import Files
 from runbook_lib.freqtrade import bots, probes, strategies
 from runbook_lib.freqtrade.configs.access import ProducerSecrets, read_secrets
@@ -45,9 +45,9 @@ def _wanted(site: FreqtradeSite, bot: bots.Bot, standing: bytes | None) -> Wante
                 {f"{strategies.PRODUCER_STRATEGY}.py": strategies.producer_module()},
             ),
             File(bot.config, config.encode(), 0o600),
-            File(unit_file, producer_unit(site, bot.host).encode()),
+            File(unit_file, producer_unit(site, bot.host).encode(), root=site.units == "system"),
+            Unit(bot.unit),
         ),
-        Service(bot.unit, unit_file),
     )
 
 
