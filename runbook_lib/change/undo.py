@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from runbook_lib.change.journal import Event
+from runbook_lib.change.origin import Origin, Story, UnitOrigin, is_unit_file, running, standing
+from runbook_lib.change.resources import Seen, SeenFile
+from runbook_lib.change.undo_plan import (
+    CommandUndo,
+    Conflict,
+    Decision,
+    DirectoryUndo,
+    FileUndo,
+    LeafUndo,
+    Reload,
+    UndoAct,
+    UndoPlan,
+    UnitUndo,
+)
+from runbook_lib.fleet import UnitState
+from runbook_lib.values import FileState
+
+
+def origins(events: Iterable[Event], *, since: int = 0, whole: bool = False) -> dict[str, Origin]:
+    """Tell of each host that was touched what there is to go back to.
+
+    What stood there at the first intent is what counts. ``since``: only events with a higher number, to go back no
+    further than that; what a host owes is told by all. ``whole``: also what was put back already.
+    """
+    told = list(events)
+    stories: dict[str, Story] = {}
+    for event in told:
+        if event.host is not None and event.number > since:
+            stories.setdefault(event.host, Story(event.host)).take(event)
+    return {
+        host: story.whole() if whole else story.origin(owed(told, host))
+        for host, story in stories.items()
+        if story.touched
+    }
+
+
+def decided(events: Iterable[Event], host: str) -> dict[str, Decision]:
+    """Return what was decided last about each edited file of a host; a decision that was carried out is spent."""
+    decisions: dict[str, Decision] = {}
+    for event in events:
+        if event.host == host and event.what == "decided":
+            decisions[event.detail["path"]] = event.detail["decision"]
+        elif event.host == host and event.what == "undone":
+            decisions.pop(event.detail["key"].removeprefix("file:"), None)
+    return decisions
 
 
 def owed(events: Iterable[Event], host: str) -> frozenset[str]:
@@ -36,3 +81,130 @@ def owed(events: Iterable[Event], host: str) -> frozenset[str]:
             owing.discard(name)
             planned = [unit for unit in planned if unit != name]
     return frozenset(owing)
+
+
+def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> UndoPlan:
+    """Compare a host with what it was. The second plan, after the first was carried out, is empty.
+
+    ``seen`` holds every file of the origin and, under the places where the host keeps them, originals and what was
+    written; every unit that was acted on or owes a restart; the checks of commands that have one; and, as leaves, those
+    leaves and made directories that are there. ``decisions``: by path, for files that somebody edited since.
+
+    First what did not run is stopped, then files go back in reverse order, what services wrote is removed, commands are
+    undone, directories removed; systemd reads its unit files again, and what ran before is started or restarted.
+    """
+    files, conflicts, lost = _files(origin, seen, decisions)
+    leaves = [LeafUndo(path) for path in reversed(origin.leaves) if path in seen.leaves]
+    commands = [
+        CommandUndo(name, command.undo, command.root, command.check)
+        for name, command in reversed(origin.commands.items())
+        if command.undo is not None and _done(name, origin, seen)
+    ]
+    stays = [
+        f"{name}: nothing takes it back"
+        for name, command in origin.commands.items()
+        if command.undo is None and _done(name, origin, seen)
+    ]
+    gone = [step.path for step in files] + [step.path for step in leaves]
+    directories = [
+        DirectoryUndo(path, root)
+        for path, root in sorted(origin.made.items(), key=lambda made: -made[0].count("/"))
+        if path in seen.leaves and (path not in origin.tried or any(each.startswith(f"{path}/") for each in gone))
+    ]
+    changed = any(not step.in_place for step in files) or bool(commands)
+    reload = origin.reload or any(is_unit_file(step.path) for step in files)
+    first, last = _units(origin, seen, changed=changed, leaves=bool(leaves))
+    steps = (*first, *files, *leaves, *commands, *directories, *([Reload()] if reload else ()), *last)
+    return UndoPlan(origin, seen, decisions, steps, conflicts, lost, tuple(stays))
+
+
+def differences(origin: Origin, seen: Seen) -> list[str]:
+    """Say in words what of a host is not as it was before the change; see `plan_undo` for ``seen``."""
+    told = []
+    for path, was in origin.files.items():
+        now = seen.files[path].state
+        if standing(now) != was.before:
+            edit = "edited" if was.existed and now.exists else "left" if now.exists else "removed"
+            told.append(f"{path} is {edit if (now.sha256,) != (was.before or ())[:1] else f'of mode {now.mode:04o}'}")
+    for name, unit in origin.units.items():
+        state = seen.units[name]
+        if (running(state.active), state.enabled) != (unit.ran, unit.enabled):
+            told.append(f"{name} is {_words(state.active, state.enabled)} and was {_words(unit.active, unit.enabled)}")
+    told += [f"{name} is done" for name in origin.commands if _done(name, origin, seen)]
+    told += [f"{path} is left" for path in origin.leaves if path in seen.leaves]
+    return told
+
+
+def _words(active: str, enabled: bool) -> str:
+    return f"{active}, {'enabled' if enabled else 'not enabled'}"
+
+
+def _files(
+    origin: Origin, seen: Seen, decisions: Mapping[str, Decision]
+) -> tuple[list[FileUndo], tuple[Conflict, ...], tuple[str, ...]]:
+    """Sort the files into those that go back, those that somebody edited, and those whose original is gone."""
+    steps: list[FileUndo] = []
+    conflicts: list[Conflict] = []
+    lost: list[str] = []
+    for path, was in reversed(origin.files.items()):
+        now, before = seen.files[path], _kept(path, was.original, seen)
+        stands = standing(now.state)
+        ours, gone, decision = stands in was.written, standing(before.state) != was.before, decisions.get(path)
+        if stands == was.before:
+            steps += [FileUndo(path, was, now, now)] if was.midway else []
+        elif decision == "keep" and (gone or not ours):
+            continue
+        elif decision is None and not ours:
+            conflicts.append(Conflict(path, _kept(path, was.latest, seen), now, before))
+        elif gone:
+            lost.append(path)
+        else:
+            steps.append(FileUndo(path, was, now, before, decided=not ours))
+    return steps, tuple(conflicts), tuple(lost)
+
+
+def _kept(path: str, place: str | None, seen: Seen) -> SeenFile:
+    return SeenFile(FileState(path, False), None) if place is None else seen.files[place]
+
+
+def _done(name: str, origin: Origin, seen: Seen) -> bool:
+    """Whether a command's effect is there; one that cannot be looked at counts as done once it was announced."""
+    return origin.commands[name].check is None or seen.commands[name]
+
+
+def _units(
+    origin: Origin, seen: Seen, *, changed: bool, leaves: bool
+) -> tuple[tuple[UnitUndo, ...], tuple[UnitUndo, ...]]:
+    """Say what is done to units before everything else, in reverse order, and after everything else."""
+    first: list[UnitUndo] = []
+    last: list[UnitUndo] = []
+    for name in (*origin.units, *sorted(origin.owed - origin.units.keys())):
+        was, now = origin.units.get(name), seen.units[name]
+        early, late = _acts(was, now, stale=changed or name in origin.owed, leaves=leaves)
+        first += [UnitUndo(name, was, tuple(early), last=not late)] if early else []
+        last += [UnitUndo(name, was, tuple(late), last=True)] if late else []
+    return tuple(reversed(first)), tuple(last)
+
+
+def _acts(was: UnitOrigin | None, now: UnitState, *, stale: bool, leaves: bool) -> tuple[list[UndoAct], list[UndoAct]]:
+    """Say what brings a unit back, before and after the rest. None: it was never acted on, and stays as it is.
+
+    ``stale``: if it runs, it runs with what goes away; ``leaves``: it must not run while what it wrote is removed.
+    """
+    up = running(now.active)
+    ran, enabled = (up, now.enabled) if was is None else (was.ran, was.enabled)
+    early: list[UndoAct] = []
+    late: list[UndoAct] = []
+    if up and (leaves or not ran):
+        early.append(UndoAct.STOP)
+    if now.active == "failed" and was is not None and was.active != "failed" and not ran:
+        early.append(UndoAct.FORGET)
+    if now.enabled and not enabled:
+        early.append(UndoAct.DISABLE)
+    if enabled and not now.enabled:
+        late.append(UndoAct.ENABLE)
+    if ran and (not up or leaves):
+        late.append(UndoAct.START)
+    elif ran and stale:
+        late.append(UndoAct.RESTART)
+    return early, late

@@ -1,0 +1,212 @@
+"""What a host was like before a change first touched it, and what the change did there: one story per host. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Literal, TypeVar
+
+from runbook_lib.change.journal import Event
+from runbook_lib.redaction import MASK
+from runbook_lib.values import FileState
+
+T = TypeVar("T")
+
+RELOAD: Final = "unit:daemon-reload"
+"""What the journal calls having systemd read its unit files again."""
+
+Standing = tuple[str, int] | None
+"""A file as far as bytes and permission bits go: SHA-256 and mode; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOrigin:
+    """A file before it was first written.
+
+    ``before``: what stood there; ``original``: where the host keeps that. ``written``: all that we ever put there ->
+    where the host keeps it, the latest last. ``root``: only root may write it. ``midway``: its last write or undo was
+    announced and not seen to its end.
+    """
+
+    before: Standing
+    original: str | None
+    written: dict[tuple[str, int], str] = field(default_factory=dict)
+    root: bool = False
+    midway: bool = False
+
+    @property
+    def existed(self) -> bool:
+        """Whether there was a file at all."""
+        return self.before is not None
+
+    @property
+    def latest(self) -> str | None:
+        """Where the host keeps what was written last."""
+        return next(reversed(self.written.values()), None)
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOrigin:
+    """A unit before it was first acted on; ``active`` as systemd says it, ``scope``: user or system."""
+
+    active: str
+    enabled: bool
+    scope: Literal["user", "system"]
+
+    @property
+    def ran(self) -> bool:
+        """Whether it ran."""
+        return running(self.active)
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOrigin:
+    """A command that was done: its inverse (None: nothing takes it back), and its check, where the journal has it."""
+
+    undo: str | None
+    root: bool
+    check: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A host as it was, as far as the change touched it. Files, units, commands: in the order of their first intents.
+
+    ``leaves``: paths that were not there, and that what runs there may have written. ``made``: directories that the
+    change made -> whether only root may remove them; ``tried``: those that were left because something else is in them.
+    ``owed``: units whose restart is owed. ``reload``: systemd has yet to read its unit files again.
+    """
+
+    host: str
+    files: dict[str, FileOrigin] = field(default_factory=dict)
+    units: dict[str, UnitOrigin] = field(default_factory=dict)
+    commands: dict[str, CommandOrigin] = field(default_factory=dict)
+    leaves: tuple[str, ...] = ()
+    made: Mapping[str, bool] = field(default_factory=dict)
+    tried: frozenset[str] = frozenset()
+    owed: frozenset[str] = frozenset()
+    reload: bool = False
+
+
+def running(active: str) -> bool:
+    """Whether a unit that systemd says to be so runs, or is about to."""
+    return active not in {"inactive", "failed", "deactivating"}
+
+
+def standing(state: FileState) -> Standing:
+    """Reduce what is known of a file to its bytes and permission bits."""
+    return (state.sha256, state.mode) if state.exists else None
+
+
+def is_unit_file(path: str) -> bool:
+    """Whether systemd reads this file."""
+    return "/systemd/" in path and path.endswith((".service", ".socket", ".timer", ".path", ".target", ".conf"))
+
+
+class Story:
+    """Takes the events of one host, one after the other, and knows at any time what there is to go back to.
+
+    What was put back as it was before the change is closed: what is done to it later has a beginning of its own.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._origin = Origin(host)
+        self._closed = Origin(host)
+        self._undoing: dict[str, dict[str, Any]] = {}
+        self.touched = False
+
+    def origin(self, owed: frozenset[str]) -> Origin:
+        """Return what there is to go back to."""
+        return replace(self._origin, owed=owed)
+
+    def whole(self) -> Origin:
+        """Return what the host was like, what was put back already included."""
+        open_, closed = self._origin, self._closed
+        return replace(
+            open_,
+            files={**closed.files, **open_.files},
+            units={**closed.units, **open_.units},
+            commands={**closed.commands, **open_.commands},
+            leaves=tuple(dict.fromkeys((*closed.leaves, *open_.leaves))),
+        )
+
+    def take(self, event: Event) -> None:
+        """Go on with the next event."""
+        detail, was = event.detail, self._origin
+        kind, _, name = (key := detail.get("key", "")).partition(":")
+        match event.what:
+            case "host":
+                leaves = dict.fromkeys((*was.leaves, *detail["leaves"]))
+                self._origin = replace(was, leaves=tuple(leaves))
+            case "intent" if kind == "file":
+                self.touched = True
+                self._written(detail)
+            case "intent" if kind == "unit":
+                self.touched = True
+                before = detail["before"]
+                unit = UnitOrigin(before["active"], before["enabled"], detail["scope"])
+                self._origin = replace(was, units={**was.units, name: was.units.get(name, unit)})
+            case "intent" if kind == "command":
+                self.touched = True
+                undo = detail["undo"]
+                command = CommandOrigin(
+                    None if undo is None or MASK in undo else undo, detail["root"], detail.get("check")
+                )
+                self._origin = replace(was, commands={**was.commands, name: command})
+            case "undo":
+                self._undoing[key] = detail
+                path = detail.get("path", "")
+                self._midway(path, midway=True)
+                self._origin = replace(self._origin, reload=was.reload or is_unit_file(path))
+            case "done" if kind == "file":
+                self._midway(name, midway=False)
+            case "undone":
+                self._undone(key, self._undoing.pop(key, {}))
+
+    def _written(self, detail: dict[str, Any]) -> None:
+        was, path = self._origin, detail["path"]
+        before = None if detail["before"] is None else (detail["before"], detail["mode_before"])
+        known = was.files.get(path, FileOrigin(before, detail["original"]))
+        after = (detail["after"], detail["mode_after"])
+        written = {each: place for each, place in known.written.items() if each != after}
+        file = replace(known, written={**written, after: detail["written"]}, root=detail["root"], midway=True)
+        self._origin = replace(
+            was,
+            files={**was.files, path: file},
+            made={**was.made, **dict.fromkeys(detail["made"], file.root)},
+            tried=was.tried.difference(detail["made"]),
+        )
+
+    def _midway(self, path: str, *, midway: bool) -> None:
+        if path in self._origin.files:
+            file = replace(self._origin.files[path], midway=midway)
+            self._origin = replace(self._origin, files={**self._origin.files, path: file})
+
+    def _undone(self, key: str, undo: dict[str, Any]) -> None:
+        """Close what is back where it was before the change; an undo since some event may have gone back less far."""
+        was, closed, (kind, _, name) = self._origin, self._closed, key.partition(":")
+        if key == RELOAD:
+            self._origin = replace(was, reload=False)
+        elif kind == "command" and name in was.commands:
+            self._origin = replace(was, commands=_without(was.commands, name))
+            self._closed = replace(closed, commands={**closed.commands, name: was.commands[name]})
+        elif kind == "unit" and name in was.units:
+            unit = was.units[name]
+            if undo.get("last") and undo["to"] == {"active": unit.active, "enabled": unit.enabled}:
+                self._origin = replace(was, units=_without(was.units, name))
+                self._closed = replace(closed, units={**closed.units, name: unit})
+        elif name in was.leaves:
+            self._origin = replace(was, leaves=tuple(leaf for leaf in was.leaves if leaf != name))
+            self._closed = replace(closed, leaves=(*closed.leaves, name))
+        elif name in was.made:
+            self._origin = replace(was, tried=was.tried | {name})
+        elif name in was.files:
+            self._midway(name, midway=False)
+            to = None if undo.get("to") is None else (undo["to"], undo["mode_to"])
+            if to == was.files[name].before:
+                self._origin = replace(was, files=_without(was.files, name))
+                self._closed = replace(closed, files={**closed.files, name: was.files[name]})
+
+
+def _without(mapping: dict[str, T], name: str) -> dict[str, T]:
+    return {key: value for key, value in mapping.items() if key != name}

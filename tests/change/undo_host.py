@@ -1,0 +1,340 @@
+"""A whole host kept in memory, as far as an undo may touch it, which may stop or be edited by others at any moment.
+
+What it is like can be compared as a whole: bytes, modes, owners and times of files; directories; whether each unit
+runs, is enabled, and what it and systemd have read; what commands did. Only `.runbook` is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+import pytest
+
+from runbook_lib.change import engine, rollback
+from runbook_lib.change.engine import Engine
+from runbook_lib.change.journal import START, Event
+from runbook_lib.change.resources import Wanted
+from runbook_lib.change.rollback import Rollback
+from runbook_lib.change.undo import origins
+from runbook_lib.errors import CommandFailed
+from runbook_lib.fleet import UnitState
+from runbook_lib.values import CommandResult, FileState
+
+HOST = "73"
+UNITS = ".config/systemd/user"
+
+
+class Killed(BaseException):
+    """What a SIGKILL is to the code that it hits: nothing after it is run."""
+
+
+@dataclass(frozen=True)
+class Node:
+    data: bytes
+    mode: int = 0o644
+    owner: str = "freqai"
+    mtime: int = 1_000
+
+
+@dataclass
+class Running:
+    """``reads``: paths that it reads when it starts; ``writes``: with which bytes read, it writes which path."""
+
+    reads: tuple[str, ...]
+    writes: tuple[bytes, str] | None = None
+    active: str = "inactive"
+    enabled: bool = False
+    read: tuple[bytes | None, ...] = ()
+
+
+@dataclass
+class World:
+    """``moment``: called wherever something may happen; in between the host answers one request whole."""
+
+    name: str = HOST
+    files: dict[str, Node] = field(default_factory=dict)
+    directories: set[str] = field(default_factory=lambda: {"", "bot", ".config", ".config/systemd", UNITS})
+    units: dict[str, Running] = field(default_factory=dict)
+    loaded: dict[str, bytes] = field(default_factory=dict)
+    flags: set[str] = field(default_factory=set)
+    acts: list[str] = field(default_factory=list)
+    clock: int = 5_000
+    moment: Callable[[str], None] = lambda _what: None
+
+    def like(self) -> Any:
+        """Return all of it that an undo has to bring back; a unit that failed is a unit that does not run."""
+        units = {
+            name: (unit.active == "active", unit.enabled, unit.read if unit.active == "active" else ())
+            for name, unit in self.units.items()
+        }
+        files = {path: node for path, node in self.files.items() if not path.startswith(".runbook")}
+        kept = {path for path in self.directories if not path.startswith(".runbook")}
+        loaded = {name: data for name, data in self.loaded.items() if self.units[name].active == "active"}
+        return files, kept, units, loaded, set(self.flags)
+
+    def put(self, path: str, data: bytes, **more: Any) -> None:
+        """Have a file there as anybody may leave it; its directories with it."""
+        self.directories |= {str(above) for above in PurePosixPath(path).parents if str(above) != "."}
+        self.files[path] = Node(data, **more)
+
+    def act(self, what: str, effect: Callable[[], object]) -> None:
+        self.moment(f"before {what}")
+        self.acts.append(what)
+        effect()
+        for unit in self.units.values():  # what runs goes on writing while it runs
+            if unit.active == "active" and unit.writes is not None and unit.writes[0] in unit.read:
+                self.put(unit.writes[1], b"by itself")
+        self.moment(f"after {what}")
+
+    def tick(self) -> int:
+        self.clock += 1
+        return self.clock
+
+    def state(self, path: str) -> FileState:
+        if (node := self.files.get(path)) is None:
+            return FileState(path, False)
+        return FileState(path, True, hashlib.sha256(node.data).hexdigest(), node.mode, len(node.data))
+
+    def run(self, command: str, *, check: bool = True, **_: Any) -> CommandResult:
+        """Know three commands on a flag of the host: ``is``, ``set`` and ``unset``; the last two fail if it is so."""
+        verb, flag = command.split()
+        if verb == "is":
+            return CommandResult(int(flag not in self.flags), b"", b"", 0.0)
+        status = int((verb == "set") == (flag in self.flags))
+        self.act(command, lambda: self.flags.symmetric_difference_update({flag} if not status else ()))
+        if check and status:
+            raise CommandFailed(f"`{command}` ended with status 1", remedy="", host=self.name)
+        return CommandResult(status, b"", b"", 0.0)
+
+    sudo = run
+
+    @contextmanager
+    def killed_at(self, number: int) -> Iterator[list[str]]:
+        """Kill whatever runs at the moment of this number; yield the moments so far."""
+        moments: list[str] = []
+
+        def moment(what: str) -> None:
+            moments.append(what)
+            if len(moments) > number:
+                raise Killed
+
+        self.moment = moment
+        try:
+            yield moments
+        except Killed:
+            pass
+        finally:
+            self.moment = lambda _what: None
+
+
+class WorldFiles:
+    def __init__(self, world: World, *, sudo: bool = False) -> None:
+        self._world = world
+        self._sudo = sudo
+
+    def _may(self, *paths: str) -> None:
+        if not self._sudo and any(path.startswith("/") for path in paths):
+            raise CommandFailed("Permission denied", remedy="", host=self._world.name)
+
+    def stat(self, path: str) -> FileState:
+        return self.stat_all([path])[path]
+
+    def stat_all(self, paths: Iterable[str]) -> dict[str, FileState]:
+        paths = list(paths)
+        self._world.moment("before a look")
+        self._may(*paths)
+        return {path: self._world.state(path) for path in paths}
+
+    def read(self, path: str) -> bytes | None:
+        self._may(path)
+        return self._world.files[path].data if path in self._world.files else None
+
+    def existing(self, paths: Iterable[str]) -> frozenset[str]:
+        return frozenset(path for path in paths if path in self._world.directories or path in self._world.files)
+
+    def missing_above(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        def above(path: str) -> tuple[str, ...]:
+            parents = [str(each) for each in reversed(PurePosixPath(path).parents) if str(each) not in (".", "/")]
+            return tuple(each for each in parents if each not in self._world.directories)
+
+        return {path: above(path) for path in paths}
+
+    def make_private(self, path: str) -> None:
+        self._world.directories.add(path)
+
+    def write(self, path: str, data: bytes, mode: int) -> FileState:
+        self._may(path)
+        owner = self._world.files[path].owner if path in self._world.files else "freqai"
+        self._place(f"write {path}", path, Node(data, mode, owner, self._world.tick()))
+        return self._world.state(path)
+
+    def copy(self, source: str, target: str, *, replace: bool = False) -> FileState:
+        self._may(*(path for path in (source, target) if not path.startswith(".runbook")))
+        assert replace or self._world.state(target).sha256 in ("", self._world.state(source).sha256)
+        self._place(f"copy {source} to {target}", target, self._world.files[source])
+        return self._world.state(target)
+
+    def _place(self, what: str, path: str, node: Node) -> None:
+        """Write beside, then rename; what lies between the two may be the last that ever happened."""
+        beside = self._beside(path)
+
+        def begin() -> None:
+            self._world.directories |= {str(above) for above in PurePosixPath(path).parents if str(above) != "."}
+            self._world.files[beside] = replace(node, data=node.data[:1])
+
+        def end() -> None:
+            del self._world.files[beside]
+            self._world.files[path] = node
+
+        self._world.act(f"begin to {what}", begin)
+        self._world.act(what, end)
+
+    def remove(self, path: str) -> None:
+        self._may(path)
+        self._world.act(
+            f"remove {path}", lambda: [self._world.files.pop(each, None) for each in (path, self._beside(path))]
+        )
+
+    def sweep(self, paths: Iterable[str]) -> None:
+        for path in paths:
+            self._world.act(f"sweep {path}", lambda path=path: self._world.files.pop(self._beside(path), None))
+
+    def remove_directory(self, path: str) -> None:
+        inside = [each for each in (*self._world.files, *self._world.directories) if each.startswith(f"{path}/")]
+        self._world.act(f"rmdir {path}", lambda: None if inside else self._world.directories.discard(path))
+
+    def remove_tree(self, path: str) -> None:
+        def gone() -> None:
+            for each in [each for each in self._world.files if f"{each}/".startswith(f"{path}/")]:
+                del self._world.files[each]
+            self._world.directories = {
+                each for each in self._world.directories if not f"{each}/".startswith(f"{path}/")
+            }
+
+        self._world.act(f"rm -r {path}", gone)
+
+    @staticmethod
+    def _beside(path: str) -> str:
+        at = PurePosixPath(path)
+        return str(at.with_name(f".{at.name}.runbook-123456"))
+
+
+class WorldUnits:
+    def __init__(self, world: World, scope: str) -> None:
+        assert scope == "user"
+        self._world = world
+
+    def observe(self, names: Iterable[str]) -> dict[str, UnitState]:
+        self._world.moment("before a look")
+        return {name: self._state(name) for name in names}
+
+    def _state(self, name: str) -> UnitState:
+        unit, file = self._world.units[name], self._world.files.get(f"{UNITS}/{name}")
+        load = "loaded" if file or unit.active == "active" else "not-found"
+        sub = {"active": "running", "failed": "failed"}.get(unit.active, "dead")
+        stale = name in self._world.loaded and self._world.loaded[name] != (file and file.data)
+        return UnitState(name, load, unit.active, sub, unit.enabled, 7, 0, "success", None, stale)
+
+    def _file(self, name: str) -> bytes:
+        if f"{UNITS}/{name}" not in self._world.files:
+            raise CommandFailed(f"Unit file {name} does not exist", remedy="", host=self._world.name)
+        return self._world.files[f"{UNITS}/{name}"].data
+
+    def daemon_reload(self) -> None:
+        def read() -> None:
+            found = {name: self._world.files.get(f"{UNITS}/{name}") for name in self._world.units}
+            self._world.loaded = {name: file.data for name, file in found.items() if file is not None}
+
+        self._world.act("daemon-reload", read)
+
+    def enable(self, name: str) -> None:
+        self._file(name)
+        self._world.act(f"enable {name}", lambda: setattr(self._world.units[name], "enabled", True))
+
+    def disable(self, name: str) -> None:
+        self._file(name)
+        self._world.act(f"disable {name}", lambda: setattr(self._world.units[name], "enabled", False))
+
+    def start(self, name: str) -> None:
+        unit = self._world.units[name]
+        if unit.active != "active":
+            self._world.act(f"start {name}", lambda: self._begin(name, unit))
+
+    def restart(self, name: str) -> None:
+        self.stop(name)
+        self.start(name)
+
+    def stop(self, name: str) -> None:
+        self._world.act(f"stop {name}", lambda: setattr(self._world.units[name], "active", "inactive"))
+
+    def reset_failed(self, name: str) -> None:
+        self._world.act(f"reset-failed {name}", lambda: setattr(self._world.units[name], "active", "inactive"))
+
+    def log_tail(self, _name: str, _lines: int = 20) -> str:
+        return "Sep 01 10:00:00 host bot[7]: out of tune"
+
+    def _begin(self, name: str, unit: Running) -> None:
+        """Read what it is to run with; a unit that reads BAD fails. Its own file is as systemd read it last."""
+        read = [self._world.files[path].data if path in self._world.files else None for path in unit.reads]
+        unit.read = (self._world.loaded.setdefault(name, self._file(name)), *read)
+        unit.active = "failed" if b"BAD" in unit.read else "active"
+
+
+class MemoryJournal:
+    """As the journal, in memory, and each write a moment before and after."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._events: list[Event] = []
+
+    def write(self, what: str, host: str | None = None, **detail: Any) -> Event:
+        self._world.moment(f"before {what}")
+        detail = json.loads(json.dumps(detail))
+        if what == "intent" and detail["kind"] == "command":
+            detail.setdefault("check", f"is {detail['name']}")
+        self._events.append(Event(len(self._events) + 1, 0.0, "me@here", "30", what, host, detail, START))
+        self._world.moment(f"after {what}")
+        return self._events[-1]
+
+    def events(self) -> list[Event]:
+        return list(self._events)
+
+
+@dataclass
+class Change:
+    """One change on one host: forward, back, and back again."""
+
+    world: World
+    journal: MemoryJournal
+
+    def forward(self, wanted: Wanted) -> None:
+        made = Engine(self.journal, "user")  # type: ignore[arg-type]  # a journal in memory
+        made.apply(self.world, made.plan(self.world, wanted), wanted)  # type: ignore[arg-type]  # a host in memory
+
+    @property
+    def rollback(self) -> Rollback:
+        return Rollback(self.journal, "user", lambda: self.world.moment("check"))  # type: ignore[arg-type]  # in memory
+
+    def plan(self, **decisions: Any) -> Any:
+        origin = origins(self.journal.events())[HOST]
+        return self.rollback.plan(self.world, origin, decisions)  # type: ignore[arg-type]  # a host in memory
+
+    def back(self, **decisions: Any) -> bool:
+        """Undo all; say whether anything was changed."""
+        if HOST not in origins(self.journal.events()):
+            return False
+        return self.rollback.apply(self.world, self.plan(**decisions)).changed  # type: ignore[arg-type]  # in memory
+
+
+@pytest.fixture
+def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (engine, rollback):
+        monkeypatch.setattr(module, "Files", WorldFiles)
+        monkeypatch.setattr(module, "Units", WorldUnits)
+    monkeypatch.setattr(rollback, "_Units", WorldUnits)
