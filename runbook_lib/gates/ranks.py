@@ -72,7 +72,9 @@ def no_later(  # noqa: PLR0913 - the words and thresholds of one check
         return Check(name, Verdict.INCONCLUSIVE, expected, f"median {told}: too little to judge", host, remedy)
     p, delta = _mann_whitney([round(value - margin, DIGITS) for value in after], [round(v, DIGITS) for v in before])
     verdict = Verdict.FAILED if p < alpha and delta >= effect else Verdict.SUCCESSFUL
-    return Check(name, verdict, expected, f"median {told}; {_p(p)}, δ = {_signed(delta)}", host, remedy)
+    return Check(
+        name, verdict, expected, f"median {told}; later than that: {_p(p)}, δ = {_signed(delta)}", host, remedy
+    )
 
 
 def below(  # noqa: PLR0913 - the words and thresholds of one check

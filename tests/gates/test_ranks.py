@@ -123,7 +123,7 @@ def test_chance_and_effect_are_those_of_counting_all_arrangements(before: list[f
     chance, delta = sum(way >= seen for way in ways) / len(ways), seen / len(before) / len(after)
     said = later(before, after, effect=1e-9)
     assert (said.verdict is FAILED) == (chance < 0.05)
-    assert said.observed.endswith(f"; p = {chance:.2g}, δ = {delta:+.2f}".replace("-", "−"))
+    assert said.observed.endswith(f"; later than that: p = {chance:.2g}, δ = {delta:+.2f}".replace("-", "−"))
 
 
 def test_equal_values_do_not_make_few_look_sure() -> None:
@@ -142,7 +142,10 @@ def test_a_sure_trifle_is_no_failure() -> None:
 
 def test_a_large_effect_that_may_be_luck_is_no_failure() -> None:
     said = later([1.0, 2.0, 3.0, 6.0], [2.5, 4.0, 5.0, 7.0])
-    assert (said.verdict, said.observed) == (PASSED, "median 2.5 → 4.5 s, n = 4 and 4; p = 0.17, δ = +0.50")
+    assert (said.verdict, said.observed) == (
+        PASSED,
+        "median 2.5 → 4.5 s, n = 4 and 4; later than that: p = 0.17, δ = +0.50",
+    )
 
 
 def test_the_words_of_a_check() -> None:
@@ -152,7 +155,7 @@ def test_the_words_of_a_check() -> None:
     )  # fmt: skip
     assert said == Check(
         "delay", FAILED, "at most 3 s later (fails at p < 0.05 with δ ≥ 0.33; n ≥ 4)",
-        "median 8.4 → 13.8 s, n = 4 and 4; p = 0.014, δ = +1.00", "75", "look",
+        "median 8.4 → 13.8 s, n = 4 and 4; later than that: p = 0.014, δ = +1.00", "75", "look",
     )  # fmt: skip
     assert later([1.0] * 3, [9.0] * 4).observed == "median 1 → 9 s, n = 3 and 4: too little to judge"
     said = below("trip", [0.5] * 8 + [3.0], 1, unit="ms", host="75", alpha=0.05, remedy="look")

@@ -110,7 +110,7 @@ def test_bots_are_counted_and_not_their_pairs() -> None:
     after = reading(GOOD, delays=delays(18.2, 18.3, 18.4, 18.5))
     (check,) = validate._delay(PhaseDouble().site, BEFORE, after)
     assert check.verdict is Verdict.SUCCESSFUL
-    assert check.observed == "median 3.15 → 18.4 s, n = 4 and 4; p = 0.071, δ = +0.75"
+    assert check.observed == "median 3.15 → 18.4 s, n = 4 and 4; later than that: p = 0.071, δ = +0.75"
     by_pairs = no_later("", BEFORE.all_delays, after.all_delays, 15, alpha=0.05, effect=0.33, minimum=4)
     assert by_pairs.verdict is Verdict.FAILED  # sure of 0.2 s only since it takes one bot's pairs for so many bots
 
