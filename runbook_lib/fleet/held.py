@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 import paramiko
 
-from runbook_lib.errors import DeadlineExceeded, HostError, Unreachable
-from runbook_lib.values import CommandResult
+from runbook_lib.errors import CommandFailed, DeadlineExceeded, HostError, Unreachable
+from runbook_lib.redaction import redact
 
 _CHUNK: Final = 1 << 16  # bytes
 _LAST_WORDS_SECONDS: Final = 2.0
@@ -21,7 +19,7 @@ _LOST: Final = (paramiko.SSHException, OSError, EOFError)  # what paramiko raise
 class HeldCommand:
     """A command that `Session.hold` has started. It ends with its standard input. Thread safe.
 
-    ``seconds``: how long it may take to answer; ``failed``: makes the error that tells how it ended.
+    ``name`` stands for it in errors; ``seconds``: how long it may take to answer.
     """
 
     def __init__(
@@ -29,14 +27,13 @@ class HeldCommand:
         transport: paramiko.Transport,
         command: str,
         *,
+        name: str,
         host: str,
         seconds: float,
-        failed: Callable[[CommandResult], HostError],
     ) -> None:
+        self._name = name
         self._host = host
         self._seconds = seconds
-        self._failed = failed
-        self._began = time.monotonic()
         self._turn = threading.Lock()
         self._let_go = threading.Event()
         self._rest = bytearray()
@@ -45,7 +42,7 @@ class HeldCommand:
             self._channel.settimeout(seconds)
             self._channel.exec_command(command)
         except _LOST as error:
-            raise self._lost(str(error)) from error
+            raise self._lost(f"the connection was lost: {error}") from error
 
     def ask(self, line: bytes = b"") -> str:
         """Tell it one line and return the one that it answers.
@@ -60,12 +57,12 @@ class HeldCommand:
             except TimeoutError:
                 self._channel.close()
                 raise DeadlineExceeded(
-                    f"no answer within {self._seconds:g} s",
+                    f"{self._name} gave no answer within {self._seconds:g} s",
                     remedy="is the host overloaded or cut off?",
                     host=self._host,
                 ) from None
             except _LOST as error:
-                raise self._ended(str(error)) from error
+                raise self._ended() from error
 
     def keep(self, *, every: float) -> None:
         """Ask it an empty line every so many seconds from now on, until it is let go or lost."""
@@ -90,13 +87,13 @@ class HeldCommand:
         while b"\n" not in self._rest:
             chunk = self._channel.recv(_CHUNK)
             if not chunk:
-                raise EOFError("it answers no more")
+                raise EOFError
             self._rest += chunk
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode("utf-8", "backslashreplace")
 
-    def _ended(self, why: str) -> HostError:
-        """Tell a command that ended by itself, with what it said last, from one whose connection was lost."""
+    def _ended(self) -> HostError:
+        """Tell a command that ended by itself, with what it said last, from one that is gone without a status."""
         said = bytearray()
         with suppress(*_LOST):
             self._channel.settimeout(_LAST_WORDS_SECONDS)
@@ -106,10 +103,13 @@ class HeldCommand:
         status = self._channel.exit_status
         self._channel.close()
         if status == -1:
-            return self._lost(why)
-        return self._failed(CommandResult(status, b"", bytes(said), time.monotonic() - self._began))
+            return self._lost("its connection was lost, or it was killed")
+        last = redact(said.decode("utf-8", "replace")).strip().splitlines()[-1:] or ["it said nothing"]
+        return CommandFailed(
+            f"{self._name} ended with status {status}: {last[0]}",
+            remedy="mend what it complains about, then run the step again",
+            host=self._host,
+        )
 
     def _lost(self, why: str) -> Unreachable:
-        return Unreachable(
-            f"connection lost: {why or 'connection closed'}", remedy="observe the host anew", host=self._host
-        )
+        return Unreachable(f"{self._name} is gone: {why}", remedy="observe the host anew", host=self._host)

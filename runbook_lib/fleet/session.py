@@ -152,13 +152,8 @@ class Session:
         """
         if holds_registered(command):
             raise SecretError("a secret would stand on a command line", remedy="report this bug", host=self.name)
-        return HeldCommand(
-            self._connection(),
-            command,
-            host=self.name,
-            seconds=self._connector.ssh.command_seconds,
-            failed=lambda result: self.failure(name, result, lines=1),
-        )
+        seconds = self._connector.ssh.command_seconds
+        return HeldCommand(self._connection(), command, name=name, host=self.name, seconds=seconds)
 
     def forward(self, host: str, port: int) -> AbstractContextManager[int]:
         """Lend a local port on 127.0.0.1 that leads to ``host:port`` as seen from this host."""

@@ -44,6 +44,10 @@ def refused(path: Path) -> str:
         ("{env: LOGIN}", "{env: LOGIN, file: f}", 11, "ssh.password: name exactly one of env, keyring, file"),
         ("  user: freqai\n", "", 7, "ssh.user: is missing"),
         ("site: small\n", "", 1, "site: is missing"),
+        ("gates:", "rollout: {canary: 0}\ngates:", 22, "rollout.canary: Input should be greater than or equal to 1"),
+        ("gates:", "rollout: {batch: 0}\ngates:", 22, "rollout.batch: Input should be greater than or equal to 1"),
+        ("gates:", "rollout: {failure_budget: -1}\ngates:", 22, "rollout.failure_budget: Input should be greater than"),
+        ("gates:", "rollout: {batches: 2}\ngates:", 22, "rollout.batches: unknown key; did you mean batch?"),
     ],
 )
 def test_a_problem_is_told_with_its_place(write: Write, old: str, new: str, line: int, said: str) -> None:

@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.lab.exchange import ccxt_config
-from runbook_lib.params import Host, Lab, SecretRef, Ssh, load
+from runbook_lib.params import Host, Lab, Rollout, SecretRef, Site, Ssh, load
 from runbook_lib.redaction import redact
 
 PARAMS = Path(__file__).parents[2] / "params"
@@ -87,7 +87,7 @@ def test_a_site_cannot_be_changed_afterwards(lab: FreqtradeSite) -> None:
 
 
 def test_every_key_says_where_it_stands_when_it_is_unknown() -> None:
-    for model in (Host, Ssh, Lab, SecretRef, FreqtradeSite):
+    for model in (Host, Ssh, Lab, Rollout, SecretRef, FreqtradeSite):
         assert model.model_config["extra"] == "forbid"
 
 
@@ -95,6 +95,12 @@ def test_every_key_says_where_it_stands_when_it_is_unknown() -> None:
 def test_a_hosts_name_can_hide_nothing(name: str) -> None:
     with pytest.raises(ValidationError, match="String should match pattern"):
         FreqtradeSite.model_validate({"site": "s", "hosts": {name: {"address": "10.0.0.1"}}, "ssh": {"user": "u"}})
+
+
+def test_a_site_that_says_nothing_of_its_roll_outs_gets_the_careful_one() -> None:
+    """One host after the other, and none that may fail."""
+    site = Site.model_validate({"site": "s", "hosts": {"a": {"address": "10.0.0.1"}}, "ssh": {"user": "u"}})
+    assert site.rollout == Rollout(canary=1, batch=1, failure_budget=0)
 
 
 def test_an_address_may_be_of_the_newer_kind() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
@@ -94,9 +94,10 @@ class HostLock:
 
 
 class HostLocks:
-    """The locks of many hosts. ``skipped``: hosts to which no connection could be had, and why. Thread safe."""
+    """The locks of many hosts. ``skipped``: those to which no connection could be had, and why. Thread safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, inventory: Iterable[str]) -> None:
+        self._inventory = tuple(inventory)
         self.skipped: dict[str, HostError] = {}
         self._locks: dict[str, HostLock] = {}
         self._adding = threading.Lock()
@@ -104,8 +105,8 @@ class HostLocks:
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Names of the hosts that are locked, in the order in which that was done."""
-        return tuple(self._locks)
+        """Names of the hosts that are locked, in the order of the inventory."""
+        return tuple(host for host in self._inventory if host in self._locks)
 
     def still_held(self, host: str) -> None:
         """Ask one host; see `HostLock.still_held`. Nothing for a host that was skipped."""
@@ -146,25 +147,22 @@ def host_locks(
     fleet: Fleet, hosts: Iterable[str], holder: Holder, *, quiet_seconds: float = QUIET_SECONDS
 ) -> Iterator[HostLocks]:
     """Hold the locks of all these hosts, or of none; see `host_lock`. Hosts out of reach are skipped."""
-    locks = HostLocks()
+    locks = HostLocks(fleet.hosts)
 
-    def take(some: Iterable[str]) -> None:
-        results = fleet.on_all(
-            lambda session: locks.add(session.name, HostLock(session, holder, quiet_seconds=quiet_seconds)), some
-        )
-        FleetResult(tuple(each for each in results.values() if not skip(each.host, each.error))).unwrap()
+    def lock(session: Session) -> None:
+        locks.add(session.name, HostLock(session, holder, quiet_seconds=quiet_seconds))
 
-    def skip(host: str, error: object) -> bool:
-        if isinstance(error, _NO_SESSION):
-            locks.skipped[host] = error
-        return host in locks.skipped
+    def reach(task: Callable[[Session], None], some: Iterable[str]) -> list[str]:
+        results = fleet.on_all(task, some)
+        locks.skipped |= {each.host: each.error for each in results.failed if isinstance(each.error, _NO_SESSION)}
+        reached = tuple(each for each in results.values() if each.host not in locks.skipped)
+        return list(FleetResult(reached).unwrap())
 
-    connected = fleet.on_all(Session.connect, hosts)
-    reached = [each.host for each in connected.values() if not skip(each.host, each.error)]
     try:
+        connected = reach(Session.connect, hosts)
         # of two runs that begin together, the one that gets the first host gets all: neither turns the other away
-        take(reached[:1])
-        take(reached[1:])
+        reach(lock, connected[:1])
+        reach(lock, connected[1:])
         yield locks
     finally:
         locks.release()
