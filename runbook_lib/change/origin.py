@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
 from runbook_lib.change.journal import Event
+from runbook_lib.change.plan import is_unit_file
 from runbook_lib.redaction import MASK
 from runbook_lib.values import FileState
 
@@ -96,11 +97,6 @@ def running(active: str) -> bool:
 def standing(state: FileState) -> Standing:
     """Reduce what is known of a file to its bytes and permission bits."""
     return (state.sha256, state.mode) if state.exists else None
-
-
-def is_unit_file(path: str) -> bool:
-    """Whether systemd reads this file."""
-    return "/systemd/" in path and path.endswith((".service", ".socket", ".timer", ".path", ".target", ".conf"))
 
 
 class Story:

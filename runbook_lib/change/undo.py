@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from runbook_lib.change.journal import Event
-from runbook_lib.change.origin import Origin, Story, UnitOrigin, is_unit_file, running, standing
+from runbook_lib.change.origin import Origin, Story, UnitOrigin, running, standing
+from runbook_lib.change.plan import is_unit_file
 from runbook_lib.change.resources import Seen, SeenFile
 from runbook_lib.change.undo_plan import (
     CommandUndo,
