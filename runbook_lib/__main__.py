@@ -9,7 +9,7 @@ from types import FrameType
 
 import click
 
-from runbook_lib.commands import generate, lab, live, open_change, rehearse, report, rollback, run, status
+from runbook_lib.commands import generate, lab, live, open_change, plan, rehearse, report, rollback, run, status
 from runbook_lib.errors import RunbookError
 from runbook_lib.redaction import RedactingFilter, redact
 
@@ -24,6 +24,7 @@ def cli() -> None:
 
 for command in (
     rehearse.rehearse,
+    plan.plan,
     run.run,
     status.status,
     live.pause,

@@ -28,26 +28,29 @@ _TELL_EVERY_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One piece of work on a change, which nobody else is at. ``run``: its token; ``command``: as it was typed."""
+    """One piece of work on a change, which nobody else is at. ``holder``: we, as others are told of us."""
 
     chosen: Chosen
-    run: str
-    command: str
+    holder: Holder
     lock: ChangeLock
+
+    @contextmanager
+    def hosts(self) -> Iterator[None]:
+        """Lock the hosts, too: they are about to be changed. Raises Locked if somebody else is at work on one."""
+        with ExitStack() as stack:
+            with terminal.waiting("locks") as waits:
+                waits.report(Progress(f"{len(self.chosen.site.hosts)} hosts to be locked"))
+                stack.enter_context(hosts_locked(self.chosen.site, self.holder))
+            yield
 
 
 @contextmanager
-def at_work(chosen: Chosen, *, hosts: bool) -> Iterator[Work]:
-    """Lock the change, and its ``hosts`` too if they may be touched. Raises Locked if somebody else is at work."""
-    run, command = secrets.token_hex(8), shlex.join(["runbook", *sys.argv[1:]])
-    holder = Holder.here(chosen.change_id, command, run=run)
-    with ExitStack() as stack:
-        lock = stack.enter_context(change_lock(chosen.folder.lock, holder))
-        if hosts:
-            with terminal.waiting("locks") as waits:
-                waits.report(Progress(f"{len(chosen.site.hosts)} hosts to be locked"))
-                stack.enter_context(hosts_locked(chosen.site, holder))
-        yield Work(chosen, run, command, lock)
+def at_work(chosen: Chosen) -> Iterator[Work]:
+    """Lock the change. Raises Locked if somebody else is at work on it."""
+    command = shlex.join(["runbook", *sys.argv[1:]])
+    holder = Holder.here(chosen.change_id, command, run=secrets.token_hex(8))
+    with change_lock(chosen.folder.lock, holder) as lock:
+        yield Work(chosen, holder, lock)
 
 
 @contextmanager

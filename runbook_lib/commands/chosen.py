@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from runbook_lib import lab as labs
 from runbook_lib.change import journal
 from runbook_lib.change.journal import Event
+from runbook_lib.commands.options import LAB_SITE, NOTEBOOKS
 from runbook_lib.errors import LabError, ParamsError
 from runbook_lib.params import Site, load, project_root
 from runbook_lib.record import by_hand, statement
@@ -60,6 +62,14 @@ class Chosen:
     def root(self) -> Path:
         """The project's root, which notebooks run in."""
         return project_root(self.site_file)
+
+    @property
+    def named(self) -> list[str]:
+        """What must be typed beside the change to mean the same site and runbook, from the project's root."""
+        site = str(self.parameters(dry_run=False)["site"])
+        runbook = os.path.relpath(self.runbook.directory, self.root)
+        words = [] if site == str(LAB_SITE) else ["--site", site]
+        return words if runbook == str(NOTEBOOKS) else [*words, "--runbook", runbook]
 
     def events(self) -> list[Event]:
         """Return all that the change's journal tells; empty if it was not begun."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,11 @@ class Outcome:
 
 def execute(work: Work, job: Job) -> Outcome:
     """Run the notebooks in order, and draw the record up from what was executed, also when the run is interrupted."""
+    with nullcontext() if job.dry_run else work.hosts():
+        return _execute(work, job)
+
+
+def _execute(work: Work, job: Job) -> Outcome:
     chosen, folder = work.chosen, work.chosen.folder
     chosen.keep()
     journal = Journal(folder.journal, "runbook")
@@ -78,7 +84,7 @@ def execute(work: Work, job: Job) -> Outcome:
         kind = told.stopped.__name__ if told.stopped is not None else None
 
         def last_words(record: Record) -> None:
-            journal.write("ended", run=work.run, verdict=record.verdict, why=record.sentence, error=kind)
+            journal.write("ended", run=work.holder.run, verdict=record.verdict, why=record.sentence, error=kind)
 
         record = assemble(folder, told.ending(rolled_back=is_rolled_back(journal.events())), last_words)
     return Outcome(chosen, record, told.stopped)
@@ -88,7 +94,13 @@ def _begin(journal: Journal, work: Work, job: Job) -> int:
     """Write down what is about to happen and what was allowed beforehand; return the number of the first event."""
     names = [path.stem for path in job.notebooks]
     began = journal.write(
-        "run", run=work.run, pid=os.getpid(), notebooks=names, resume=job.resume, command=work.command
+        "run",
+        run=work.holder.run,
+        pid=os.getpid(),
+        notebooks=names,
+        resume=job.resume,
+        command=work.holder.command,
+        named=work.chosen.named,
     )
     for hold in job.approve:
         holds.approve(journal, hold, job.how)
@@ -109,7 +121,7 @@ def _run(journal: Journal, since: int, work: Work, job: Job) -> Iterator[Noteboo
             listening.begin(name)
             control.check()
 
-        kernels = Kernels(chosen.root, listening, chosen.runbook.environment({**os.environ, RUN: work.run}))
+        kernels = Kernels(chosen.root, listening, chosen.runbook.environment({**os.environ, RUN: work.holder.run}))
         parameters = chosen.parameters(dry_run=job.dry_run)
         yield from run(job.notebooks, chosen.folder.notebooks, parameters, kernels, begin=begin)
 

@@ -47,7 +47,7 @@ def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets
             Verdict.SUCCESSFUL,
             f"lab: {len(params.hosts)} hosts, {len(params.consumers)} feeders, {len(params.pairs)} pairs",
         )
-        with at_work(chosen, hosts=True) as work:
+        with at_work(chosen) as work:
             job = Job(chosen.runbook.notebooks, started, approve=chosen.holds(["all"]), how="rehearsal")
             outcome = execute(work, job)
     finally:

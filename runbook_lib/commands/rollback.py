@@ -43,7 +43,7 @@ def rollback(  # noqa: PLR0913 - click hands over what was typed
     decisions = _decisions(chosen, overwrite, keep)
     approved = chosen.holds(approve)
     chosen.require_lab()
-    with at_work(chosen, hosts=True) as work:
+    with at_work(chosen) as work:
         outcome = execute(work, Job([notebook], started, approve=approved, decisions=decisions))
     conclude(outcome)
 

@@ -44,7 +44,7 @@ def run(  # noqa: PLR0913 - click hands over what was typed
     if resume:
         chosen.folder.require()
     chosen.require_lab()
-    with at_work(chosen, hosts=not dry_run) as work:
+    with at_work(chosen) as work:
         if resume:
             notebooks = resuming.remaining(chosen.folder, chosen.events(), chosen.runbook)
         else:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from IPython.display import display
 
+from runbook_lib.change import saved
 from runbook_lib.change.control import Control
 from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.locks import Holder, change_lock, host_locks
-from runbook_lib.errors import GateError, GateFailed, Held, ParamsError, RecordError
+from runbook_lib.change.plan import HostPlan
+from runbook_lib.errors import GateError, GateFailed, Held, ParamsError, RecordError, StalePlan
 from runbook_lib.fleet import Fleet
 from runbook_lib.gates import judge, require
 from runbook_lib.params import Site, load, project_root
@@ -111,6 +113,19 @@ class Phase(RenderedAs, Generic[S]):
         with change_lock(self.folder.lock, holder), host_locks(self.fleet, hosts or self.site.hosts, holder):
             yield
 
+    def must_fit(self, name: str, plans: Mapping[str, HostPlan]) -> None:
+        """Refuse a plan if one was saved under this name and hosts have changed since.
+
+        Raises StalePlan, which says what changed.
+        """
+        path = self.folder.plans / f"{name}.json"
+        changes = saved.compare(path, plans, self.journal.events()) if path.exists() else []
+        if changes:
+            raise StalePlan(
+                f"the saved plan of {name} no longer fits: {'; '.join(changes)}",
+                remedy=f"`runbook plan --change {self.folder.change_id} --only {name}`, and read the diff again",
+            )
+
     def _manifest(self) -> Manifest:
         """Read the manifest that is kept with the change; a notebook that is run where it lies finds it beside it."""
         return read_manifest(self.folder.runbook if self.folder.runbook.exists() else Path.cwd() / MANIFEST)
@@ -183,6 +198,18 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     """
     lifeline.hold_on_to_runner()
     interrupted.tell_in_one_line()
+    return _open(name, model, site, change_id, "dry run" if dry_run else "in earnest")
+
+
+def look(name: str, model: type[S], *, site: str, change_id: str) -> Phase[S]:
+    """Open one phase outside its notebook, only to plan it: a dry run that the journal does not take for the phase."""
+    return _open(name, model, site, change_id, "look")
+
+
+def _open(
+    name: str, model: type[S], site: str, change_id: str, how: Literal["in earnest", "dry run", "look"]
+) -> Phase[S]:
+    dry_run = how != "in earnest"
     site_file = _find(Path(site))
     params = load(site_file, model)
     folder = ChangeFolder(project_root(site_file) / "outputs", change_id)
@@ -190,7 +217,7 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     journal = Journal(folder.journal, name)
     events = journal.events()
     history.require_same_site(events, params.site, change_id)
-    opened = journal.write(OPENED, site=params.site, dry_run=dry_run)
+    opened = journal.write(OPENED, site=params.site, dry_run=dry_run) if how != "look" else None
     report = progress.reporter()
     control = Control(journal, _begun(events, opened), report)
     fleet = Fleet.of(params)
@@ -211,11 +238,11 @@ def open_phase(name: str, model: type[S], *, site: str, change_id: str, dry_run:
     )
 
 
-def _begun(events: Iterable[Event], opened: Event) -> int:
+def _begun(events: Sequence[Event], opened: Event | None) -> int:
     """Return the number of the event since when words of others count: that of its run, else its own opening."""
     run = lifeline.this_run()
     mine = (event.number for event in events if event.what == "run" and run and event.detail["run"] == run)
-    return next(mine, opened.number)
+    return next(mine, opened.number if opened is not None else len(events))
 
 
 def _find(site: Path) -> Path:

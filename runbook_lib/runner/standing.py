@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -71,6 +72,12 @@ class _Told:
         return _last(self.own, "ended") if self.began is not None else None
 
     @property
+    def named(self) -> str:
+        """What else was typed last to name site and runbook: the next command needs the same."""
+        told = _last(self.events, "run", "planned")
+        return "".join(f" {shlex.quote(word)}" for word in (told.detail.get("named", []) if told is not None else []))
+
+    @property
     def undoing(self) -> bool:
         """Whether the last run was a rollback."""
         return self.began is not None and self.began.detail["notebooks"] == [self.rollback]
@@ -118,27 +125,31 @@ def _at_rest(told: _Told) -> tuple[State, str, float | None]:
         return State.BY_HAND, f"{opened.phase} was opened last, by {opened.by}", opened.at
     if ended is not None:
         state = _ENDINGS.get(str(ended.detail.get("error")), State.ENDED)
-        return state, f"{ended.detail['verdict']}: {ended.detail['why']}", ended.at
+        why = str(ended.detail["why"])
+        # what to do next is told anyway
+        said = f"{ended.detail['verdict']}: {why}" if state is State.ENDED else why.partition(" -> ")[0]
+        return state, said, ended.at
     if began is not None:
         where = opened.phase if opened is not None and opened.number > began.number else "its first notebook"
         return State.CUT_OFF, f"in {where}: process {began.detail['pid']} of {began.by} is gone", told.events[-1].at
     planned = _last(told.events, "planned")
-    if planned is not None:
-        return State.PLANNED, f"by {planned.by}; nothing was done", planned.at
-    return State.NEW, "nothing was done", None
+    if planned is None:
+        return State.NEW, "nothing was done", None
+    return State.PLANNED, f"by {planned.by}; nothing was done", planned.at
 
 
 def _next(change: str, state: State, told: _Told) -> str:
-    again = f"runbook rollback --change {change}" if told.undoing else f"runbook run --change {change} --resume"
+    name = f"{change}{told.named}"
+    again = f"runbook rollback --change {name}" if told.undoing else f"runbook run --change {name} --resume"
     can_undo = is_begun(told.events) and told.rollback is not None and not told.undoing
-    undo = f"; `runbook rollback --change {change}` undoes it" if can_undo else ""
+    undo = f"; `runbook rollback --change {name}` undoes it" if can_undo else ""
     hold = _last(told.events, "hold")
     well = told.ended is not None and told.ended.detail["verdict"] == "Successful"
     done = f"`runbook report --change {change}`{undo}"
     running = f"`runbook pause --change {change}` holds it before the next step"
     words = {
-        State.NEW: f"`runbook run --change {change}` carries it out",
-        State.PLANNED: f"`runbook run --change {change}` carries it out",
+        State.NEW: f"`runbook run --change {name}` carries it out",
+        State.PLANNED: f"`runbook run --change {name}` carries it out",
         State.RUNNING: running,
         State.ENDING: f"wait; `runbook status --change {change}` tells when it has ended",
         State.PAUSED: f"`runbook go --change {change}` goes on; `runbook abort --change {change} --reason WHY` ends it",
