@@ -84,9 +84,7 @@ class Town:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._call(self._embedded.start())
-        self._original = directory / "original"
-        for name, host in self.hosts.items():
-            shutil.copytree(host.home, self._original / name, symlinks=True)
+        self.keep("original")
 
     def write_site(self, greeting: str) -> None:
         """Write the site file."""
@@ -134,15 +132,21 @@ class Town:
         )
         return HostState({**entries(host.home), **entries(host.tmp)}, units, said)
 
-    def reset(self) -> None:
-        """Put the hosts back as they were when the town was built, whatever stands there."""
-        self._call(self._reset())
+    def keep(self, name: str) -> None:
+        """Keep all that the hosts' login has, as it is now, to `reset` to."""
+        for host in self.hosts.values():
+            shutil.copytree(host.home, self.directory / name / host.name, symlinks=True)
 
-    async def _reset(self) -> None:
+    def reset(self, kept: str = "original") -> None:
+        """Put the hosts back as they were kept, or as they were when the town was built, and boot them."""
+        self._call(self._reset(self.directory / kept))
+
+    async def _reset(self, kept: Path) -> None:
         for name, host in self.hosts.items():
             await self._embedded.power_off(name)
-            shutil.rmtree(host.home)
-            shutil.copytree(self._original / name, host.home, symlinks=True)
+            for place in (host.home, host.tmp):
+                shutil.rmtree(place)
+            shutil.copytree(kept / name, host.home, symlinks=True)
             await self._embedded.power_on(name)
 
     def cut(self) -> None:

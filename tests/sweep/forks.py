@@ -33,6 +33,7 @@ IMPORTED = (
     *("runbook_lib.__main__", "runbook_lib.commands.run", "runbook_lib.runner.run", "runbook_lib.runner.phase"),
     *("runbook_lib.runner.changing", "runbook_lib.record.assemble", "runbook_lib.view.charts", "http.client"),
 )
+AFRESH = (("ipykernel", "kernelapp"),)  # reads the environment when it is imported
 KERNELS = 3  # notebooks of the longest run
 THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}  # threads do not fork
 NOTHING = Path(os.devnull)
@@ -79,6 +80,9 @@ def serve(link: socket.socket) -> None:
     """Fork a runner for every order, one after the other, and tell its id and how it ended."""
     for module in IMPORTED:
         importlib.import_module(module)
+    for package, module in AFRESH:
+        delattr(sys.modules[package], module)
+        del sys.modules[f"{package}.{module}"]
     if threading.active_count() != 1 or len([*Path("/proc/self/task").iterdir()]) != 1:
         raise RuntimeError("a process with threads cannot be forked")
     link.send(b"ready")
@@ -114,8 +118,11 @@ def _lie_in_wait() -> tuple[int, socket.socket]:
     pid = os.fork()
     if pid == 0:
         ours.close()
+        os.setsid()
+        theirs.send(b"waits")
         _become_kernel(theirs)
     theirs.close()
+    ours.recv(_SIZE)
     return pid, ours
 
 
@@ -126,7 +133,6 @@ def _become_kernel(theirs: socket.socket) -> NoReturn:
     if not message:
         os._exit(0)
     order = json.loads(message)
-    os.setsid()
     _settle(descriptors, order["env"], order["cwd"])
     interpreter, dash_m, module, *arguments = order["argv"]
     if (interpreter, dash_m) != (sys.executable, "-m"):

@@ -9,14 +9,15 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from runbook_lib.change.resources import Command, File, Resource, Unit, Wanted
-from runbook_lib.fleet import Session
 from runbook_lib.gates import holds
-from runbook_lib.params import HostName, Port, Site
-from runbook_lib.runner import changing
+from runbook_lib.params import Site
+from runbook_lib.params.model import HostName, Port
+from runbook_lib.runner import changing, undoing
 from runbook_lib.runner import phase as runner
 from runbook_lib.runner.changing import Planned, Rollout
+from runbook_lib.runner.undoing import Undoing
 from runbook_lib.values import Check
-from runbook_lib.view.tables import GateView
+from runbook_lib.view.tables import GateView, Table
 
 CONFIG = "greeter/greeter.conf"
 PARROT = PurePosixPath("parrot/cage")
@@ -47,8 +48,7 @@ def open_phase(name: str, *, site: str, change_id: str, dry_run: bool) -> Phase:
 
 def look(phase: Phase) -> GateView:
     """Ask every greeter for a word; any will do."""
-    heard = phase.fleet.on_all(lambda session: said(session.address, phase.site.port))
-    return phase.gate("greeters_answer", [_answers(host, heard[host].value) for host in phase.site.hosts])
+    return phase.gate("greeters_answer", _answers(phase))
 
 
 def plan(phase: Phase) -> Planned:
@@ -111,8 +111,8 @@ def rest(phase: Phase, planned: Planned) -> Rollout:
 def _change(phase: Phase, planned: Planned, hosts: list[str]) -> Rollout:
     limits = phase.site.rollout
 
-    def up(session: Session) -> list[Check]:
-        return [_says(phase.site, session, port) for port in _ports(phase.site, session.name)]
+    def up(batch: tuple[str, ...]) -> list[Check]:
+        return [_says(phase.site, host, port) for host in batch for port in _ports(phase.site, host)]
 
     return changing.change_all(phase, planned, up, hosts=hosts, size=limits.batch, budget=limits.failure_budget)
 
@@ -122,12 +122,29 @@ def judged(phase: Phase, name: str, rollout: Rollout) -> GateView:
     return phase.gate(name, rollout.checks)
 
 
+def what_to_undo(phase: Phase) -> Undoing:
+    """Compare every host with what it was before this change."""
+    return undoing.plan(phase)
+
+
+def undo(phase: Phase, planned: Undoing) -> Table:
+    """Put every host back."""
+    return undoing.apply(phase, planned)
+
+
+def restored(phase: Phase) -> GateView:
+    """Judge whether all is as it was before."""
+    return phase.gate("as_before", [*undoing.restored(phase), *_answers(phase)])
+
+
 def said(address: str, port: int) -> str:
-    """Return what a greeter says."""
+    """Return what a greeter says; an empty text if it is silent."""
     connection = http.client.HTTPConnection(address, port, timeout=5)
     try:
         connection.request("GET", "/")
         return connection.getresponse().read().decode("latin-1")
+    except OSError:
+        return ""
     finally:
         connection.close()
 
@@ -136,14 +153,14 @@ def _ports(site: Town, host: str) -> list[int]:
     return [site.port, site.port + 1] if host in site.parrots else [site.port]
 
 
-def _says(site: Town, session: Session, port: int) -> Check:
-    try:
-        heard = said(session.address, port)
-    except OSError as error:
-        heard = f"nothing: {error}"
-    name = "greeter" if port == site.port else "parrot"
-    return holds(name, heard == site.greeting, expected=site.greeting, observed=heard, host=session.name)
+def _says(site: Town, host: str, port: int) -> Check:
+    name, heard = "greeter" if port == site.port else "parrot", said(site.hosts[host].address, port)
+    return holds(name, heard == site.greeting, expected=site.greeting, observed=heard or "silence", host=host)
 
 
-def _answers(host: str, heard: str | None) -> Check:
-    return holds("greeter", bool(heard), expected="any word", observed=heard or "silence", host=host)
+def _answers(phase: Phase) -> list[Check]:
+    heard = {host: said(where.address, phase.site.port) for host, where in phase.site.hosts.items()}
+    return [
+        holds("greeter", bool(word), expected="any word", observed=word or "silence", host=host)
+        for host, word in heard.items()
+    ]

@@ -62,14 +62,19 @@ def wrap(journal):
         if moment == "before" and len(lines(self.path)) + 1 == int(number):
             strike(kind, self.path)
         event = write(self, what, host, **detail)
-        if os.environ.get(TRACE):
-            with open(os.environ[TRACE], "a", encoding="utf-8") as trace:
-                trace.write(f"{event.number} {'kernel' if in_kernel() else 'runner'} {what}\n")
+        tell(f"{event.number} {'kernel' if in_kernel() else 'runner'} {what}")
         if moment == "after" and event.number == int(number):
             strike(kind, self.path)
         return event
 
     journal.write = watched
+
+
+def tell(line):
+    """Write a line into the trace, if there is to be one."""
+    if os.environ.get(TRACE):
+        with open(os.environ[TRACE], "a", encoding="utf-8") as trace:
+            trace.write(f"{line}\n")
 
 
 def in_kernel():
@@ -88,6 +93,7 @@ def lines(path):
 
 def strike(kind, path):
     """Do it."""
+    tell("struck")
     if kind == "runner":
         os.kill(os.getppid() if in_kernel() else os.getpid(), signal.SIGKILL)
     elif kind == "kernel":
