@@ -98,16 +98,14 @@ class Session:
         by = self._way_to_root(deadline)
         if by == "root":
             return self.run(f"sh -c {shlex.quote(command)}", stdin=stdin, deadline=deadline, check=check)
-        inner = f"sh -c {shlex.quote(f'echo {_AS_ROOT} >&2; {command}')}"
-        if by == "free":
-            result = self.run(f"sudo -n -- {inner}", stdin=stdin, deadline=deadline, check=False)
-        else:  # -k: without a remembered password sudo is sure to read the line, and the command never sees it
-            line = self._password_line()
-            result = self.run(f"sudo -k -S -p '' -- {inner}", stdin=line + stdin, deadline=deadline, check=False)
+        script = f"echo {_AS_ROOT} >&2; {command}"
+        # -k: without a remembered password sudo is sure to read the line, and the command never sees it
+        way, line = ("sudo -n", b"") if by == "free" else ("sudo -k -S -p ''", self._password_line())
+        result = self.run(f"{way} -- sh -c {shlex.quote(script)}", stdin=line + stdin, deadline=deadline, check=False)
         _, ran, said = result.stderr.partition(f"{_AS_ROOT}\n".encode())
         if not ran:
             self._root_by = None  # what was found out about it no longer holds
-            raise self._refused(result)
+            raise self._refused(result, script)
         result = replace(result, stderr=said)
         if check and result.status != 0:
             raise self.failure(command, result)
@@ -188,7 +186,7 @@ class Session:
                 check = "sudo -k -S -p '' -- sh -c :"
                 result = self.run(check, stdin=self._password_line(), deadline=deadline, check=False)
                 if result.status != 0:
-                    raise self._refused(result)
+                    raise self._refused(result, check)
             self._root_by = by
         return self._root_by
 
@@ -200,11 +198,12 @@ class Session:
             )
         return password.reveal().encode() + b"\n"
 
-    def _refused(self, result: CommandResult) -> PrivilegeRefused:
-        """Quote sudo's last words; where they quote the command, and so a whole script, only their ends."""
-        said = " | ".join(line.strip() for line in result.stderr.decode("utf-8", "replace").splitlines()[-2:])
+    def _refused(self, result: CommandResult, script: str) -> PrivilegeRefused:
+        """Quote sudo's last words. It may quote what it was to run: that is left out."""
+        lines = result.stderr.decode("utf-8", "replace").replace(script, "...").splitlines()
+        said = " | ".join([line.strip() for line in lines if line.strip()][-2:])
         return PrivilegeRefused(
-            f"sudo refused: {redact(said) or 'it said nothing'}",
+            f"sudo refused: {redact(said)[:300] or 'it said nothing'}",
             remedy="it did not run; check ssh.sudo_password and what sudoers allows this login",
             host=self.name,
         )

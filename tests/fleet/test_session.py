@@ -213,9 +213,23 @@ def test_sudo_that_refuses_says_so_and_runs_nothing(
     with pytest.raises(PrivilegeRefused, match=r"h73: sudo asks for a password -> set ssh\.sudo_password"):
         connect(sudo)["h73"].sudo("touch here")
     monkeypatch.setenv("SUDO_PASSWORD", "wrong-horse")
-    with pytest.raises(PrivilegeRefused, match="h73: sudo did not take the password"):
+    with pytest.raises(PrivilegeRefused, match="h73: sudo refused: sudo: 1 incorrect password attempt -> it did not"):
         connect(sudo, sudo_password=SecretRef(env="SUDO_PASSWORD"))["h73"].sudo("touch here")
     assert not (sudo.home / "here").exists()
+
+
+def test_sudo_that_refuses_later_is_no_command_that_failed(sudo: SshHost, session: Session) -> None:
+    said = "Sorry, user freqai is not allowed to execute '/usr/bin/sh -c $script' as root on h73."
+    tool = sudo.home / "bin" / "sudo"
+    assert session.sudo("exit 1", check=False).status == 1
+    assert session.sudo("echo oops >&2").stderr == b"oops\n"
+    tool.write_text(f'#!/bin/sh\nfor script; do :; done\necho "{said}" >&2\nexit 1\n')
+    with pytest.raises(PrivilegeRefused) as caught:
+        session.sudo("touch here\ntouch there", check=False)
+    assert str(caught.value).startswith(f"h73: sudo refused: {said.replace('$script', '...')} -> it did not run; ")
+    assert not list(sudo.home.glob("*here"))
+    tool.write_text(SUDO)
+    assert session.sudo("echo allowed again").text == "allowed again\n"
 
 
 def test_sudo_as_root_needs_no_sudo(host: SshHost, session: Session, sudo: SshHost) -> None:

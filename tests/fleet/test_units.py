@@ -127,7 +127,7 @@ def test_system_units_are_changed_through_sudo_and_looked_at_without(systemd: Ss
     (systemd.home / "systemctl.out").write_text(SHOWN.split("\n\n", maxsplit=1)[0])
     (systemd.home / "bin" / "id").write_text("#!/bin/sh\necho 1000\n")
     (systemd.home / "bin" / "id").chmod(0o755)
-    (systemd.home / "bin" / "sudo").write_text('#!/bin/sh\n[ "$*" = "-k -n true" ] || { shift 2; exec "$@"; }\n')
+    (systemd.home / "bin" / "sudo").write_text('#!/bin/sh\nwhile [ "$1" != -- ]; do shift; done\nshift\nexec "$@"\n')
     (systemd.home / "bin" / "sudo").chmod(0o755)
     units = Units(session, "system")
     units.observe(["freqtrade"])
