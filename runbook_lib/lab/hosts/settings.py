@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 MARK = "LAB_HOST_ROOT"
 """Environment variable that every process of a host carries: this is how none of them is ever lost."""
@@ -11,7 +12,10 @@ MARK = "LAB_HOST_ROOT"
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """One host. ``address`` is a loopback address; ``root`` becomes absolute, links resolved."""
+    """One host. ``address`` is a loopback address; ``root`` becomes absolute, links resolved.
+
+    ``sudo``: lets the login become root, asks for its password first, or refuses it; None: whatever this machine has.
+    """
 
     name: str
     address: str
@@ -21,6 +25,7 @@ class HostSettings:
     host_key: Path
     authorized_keys: Path
     password: str | None = field(default=None, repr=False)
+    sudo: Literal["free", "asks", "refuses"] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "root", self.root.resolve())
@@ -58,6 +63,11 @@ class HostSettings:
     def tmp(self) -> Path:
         """TMPDIR of everything it runs."""
         return self.root / "tmp"
+
+    @property
+    def sudoers(self) -> Path:
+        """What sudo allows now: free, asks or refuses; then the digest of the login's password."""
+        return self.root / "etc" / "sudoers"
 
     def environment(self) -> dict[str, str]:
         """Return a clean environment, as a login on a fresh host has it; nothing of the lab's own leaks in."""
