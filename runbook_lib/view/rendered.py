@@ -22,6 +22,7 @@ class Rendered:
     __slots__ = ()
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()  # a generic record has more to do here
         # IPython asks a class's own members only, and would find a dataclass's generated __repr__ first
         cls._repr_pretty_ = Rendered._repr_pretty_  # type: ignore[method-assign]  # the same method, nearer
 
