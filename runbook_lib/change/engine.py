@@ -136,7 +136,7 @@ class Engine:
                     "scope": self._scope,
                 }
             case CommandStep(wanted=command):
-                return {"name": command.name, "undo": command.undo, "root": command.root}
+                return {"name": command.name, "check": command.check, "undo": command.undo, "root": command.root}
 
     def _bring_up(self, session: Session, step: UnitStep) -> None:
         units, name = Units(session, self._scope), step.wanted.name

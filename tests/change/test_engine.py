@@ -114,7 +114,7 @@ def test_the_journal_tells_all_that_it_takes_to_undo_a_step(engine: Engine, host
         "before": {"active": "active", "enabled": True}, "acts": ["restart"], "scope": "user",
     }  # fmt: skip
     assert detail(journal, "intent", "command:nat") == {
-        "kind": "command", "key": "command:nat", "act": "do nat", "name": "nat", "undo": "undo nat", "root": False,
+        "kind": "command", "key": "command:nat", "act": "do nat", "name": "nat", "check": "is nat", "undo": "undo nat", "root": False,
     }  # fmt: skip
     done = {"kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json"}
     assert detail(journal, "done", CONFIG.key) == done
