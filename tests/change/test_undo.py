@@ -62,8 +62,7 @@ COMMAND = event("intent", kind="command", key="command:nat", act="nat", name="na
         ([OTHER, INTENT], {"one.service", "two.service"}),
         ([OTHER, INTENT, unit_event("done", "one.service")], {"two.service"}),
         ([OTHER, unit_event("done", "one.service"), INTENT], {"two.service"}),
-        ([OTHER, INTENT, unit_event("intent", "two.service")], {"two.service"}),
-        ([OTHER, unit_event("intent", "two.service"), unit_event("done", "two.service"), INTENT], set()),
+        ([OTHER, unit_event("done", "two.service"), INTENT], {"one.service"}),
         # nobody planned the unit, or it is another host's
         ([INTENT, DONE], set()),
         ([event("host", "75", leaves=[], units=["bot.service"]), INTENT], set()),
