@@ -86,12 +86,15 @@ class Engine:
         return Applied(changed=not fresh.empty)
 
     def _announce(self, session: Session, wanted: Wanted, plan: HostPlan) -> None:
-        """Tell what all steps of a host have in common, before the first."""
+        """Tell what all steps of a host have in common, before the first.
+
+        The units are those that this plan acts on: it does so on every unit that reads what it changes.
+        """
         self._journal.write(
             "host",
             session.name,
             leaves=[path for path in wanted.leaves if path not in plan.seen.leaves],
-            units=[unit.name for unit in wanted.units],
+            units=[step.wanted.name for step in plan.units],
         )
         if plan.files:
             Files(session).make_private(KEPT)

@@ -22,10 +22,6 @@ def unit(name: str = "bot.service", **changed: Any) -> UnitState:
     return replace(UNIT, name=name, **changed)
 
 
-class Killed(BaseException):
-    """What a SIGKILL is to the code that it hits: nothing after it is run."""
-
-
 @dataclass
 class MemoryUnit:
     """``reads``: files that it reads when it starts; ``runs_with``: what it read; ``makes``: a file that it leaves."""
@@ -45,7 +41,7 @@ class MemoryHost:
     """``acts``: what was done, in order. ``deaf``: acts that are accepted and have no effect; ``refuses``: that fail.
 
     ``moment`` is called before and after each act; ``now``: seconds of the clock that waits look at; ``soon``: what
-    happens on the host by itself, by the second in which it does.
+    happens on the host by itself, by the second in which it does. ``secret``: files that only root may read.
     """
 
     name: str = "75"
@@ -58,6 +54,7 @@ class MemoryHost:
     acts: list[tuple[str, ...]] = field(default_factory=list)
     deaf: set[str] = field(default_factory=set)
     refuses: set[str] = field(default_factory=set)
+    secret: set[str] = field(default_factory=set)
     moment: Callable[[], None] = lambda: None
     now: float = 0.0
     soon: dict[float, Callable[[], None]] = field(default_factory=dict)
@@ -137,9 +134,15 @@ class MemoryFiles:
         return self._host.state(path)
 
     def stat_all(self, paths: Iterable[str]) -> dict[str, FileState]:
-        return {path: self._host.state(path) for path in paths}
+        return {path: self._host.state(path) for path in paths if self._may_read(path)}
+
+    def _may_read(self, path: str) -> bool:
+        if path in self._host.secret and not self._as:
+            raise CommandFailed(f"{path}: Permission denied", host=self._host.name)
+        return True
 
     def read(self, path: str) -> bytes | None:
+        assert self._may_read(path)
         return self._host.files[path][0] if path in self._host.files else None
 
     def missing_above(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:

@@ -129,6 +129,15 @@ def test_a_new_file_has_no_original_and_names_the_directories_made_for_it(
     assert detail(journal, "intent", UNIT.key)["made"] == [".config", ".config/systemd", ".config/systemd/user"]
 
 
+def test_the_journal_names_the_units_that_read_what_changes(engine: Engine, host: Any, journal: Path) -> None:
+    furnished(host)
+    host.unit("early.service").enabled = True
+    host.start("early.service")
+    wanted = replace(WANTED, resources=(Unit("early.service"), *WANTED.resources))
+    engine.apply(host, engine.plan(host, wanted), wanted)
+    assert next(read(journal)).detail["units"] == ["bot.service"]
+
+
 def test_leaves_that_were_there_before_are_not_ours(engine: Engine, host: Any, journal: Path) -> None:
     host.put("bot/db", b"theirs", 0o600)
     engine.apply(host, engine.plan(host, WANTED), WANTED)
@@ -160,10 +169,15 @@ def test_what_stood_there_and_what_will_is_kept_before_it_is_replaced(engine: En
 
 def test_what_is_kept_already_is_not_kept_again_unless_it_is_torn(engine: Engine, host: Any) -> None:
     furnished(host)
-    host.put(ORIGINAL, OLD, 0o640)
-    host.put(WRITTEN, b"torn", 0o600)
+    for place, data in ((ORIGINAL, OLD), (WRITTEN, CONFIG.content)):
+        host.put(place, data, 0o640)
     engine.apply(host, engine.plan(host, WANTED), WANTED)
-    assert ("copy", CONFIG.path, ORIGINAL) not in host.acts
+    assert host.acts == [("make private", KEPT), ("write", CONFIG.path), ("restart", "bot.service")]
+    by_hand(host)
+    for place in (kept(CONFIG.path, sha(b"by hand"), 0o600), WRITTEN):
+        host.put(place, b"torn", 0o600)
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert host.files[kept(CONFIG.path, sha(b"by hand"), 0o600)] == (b"by hand", 0o600)
     assert host.files[WRITTEN] == (CONFIG.content, 0o600)
 
 
@@ -330,6 +344,7 @@ def test_root_writes_and_reads_what_only_root_may(host: Any, journal: Path) -> N
     unit = File("/etc/systemd/system/bot.service", b"[Service]", root=True)
     wanted = Wanted("75", (CONFIG, unit, replace(NAT, root=True), Unit("bot.service")))
     host.put(unit.path, b"[Unit]", 0o644)
+    host.secret.add(unit.path)
     engine = Engine(Journal(journal, "30_producers"), "system")
     engine.apply(host, engine.plan(host, wanted), wanted)
     begin = host.acts.index(("write", CONFIG.path))
