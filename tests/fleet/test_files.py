@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runbook_lib.errors import CommandFailed, TransferFailed
+from runbook_lib.errors import CommandFailed, ParamsError, TransferFailed
 from runbook_lib.fleet import Files, Session
 from runbook_lib.values import FileState
 
@@ -179,4 +179,101 @@ def test_as_root(session: Session, host: SshHost) -> None:
     files.copy("etc/it's.conf", "etc/kept")
     files.remove("etc/it's.conf")
     assert _only(host.home / "etc") == ["kept"]
+    files.remove_tree("etc/kept")
+    files.remove_directory("etc")
+    assert _only(host.home) == ["bin"]
     assert all(command.startswith(("sudo -n -- ", "if [")) for command in host.commands)
+
+
+def test_directories_that_are_missing_are_told_outermost_first(files: Files, host: SshHost, tmp_path: Path) -> None:
+    (host.home / "there").mkdir()
+    (host.home / "a file").write_text("")
+    (host.home / "link").symlink_to("there")
+    above = str(tmp_path / "none")
+    assert files.missing_above(
+        ["f", "~/f", "there/f", "link/f", "there/one/two/f", ODD, f"{above}/deep/f", "a file/below"]
+    ) == {
+        "f": (), "~/f": (), "there/f": (), "link/f": (),
+        "there/one/two/f": ("there/one", "there/one/two"),
+        ODD: ("a folder",),
+        f"{above}/deep/f": (above, f"{above}/deep"),
+        "a file/below": ("a file",),
+    }  # fmt: skip
+    before = len(host.commands)
+    assert files.missing_above([]) == {}
+    assert len(host.commands) == before
+
+
+def test_what_is_there_is_told_whatever_it_is(files: Files, host: SshHost) -> None:
+    (host.home / "file").write_text("")
+    (host.home / "folder").mkdir()
+    (host.home / "dangling").symlink_to("nowhere")
+    asked = ["file", "~/folder", "folder/", "dangling", "none", "file/below", "no/such"]
+    assert files.existing(asked) == {"file", "~/folder", "folder/", "dangling"}
+    assert files.existing([]) == frozenset()
+
+
+def test_a_private_directory_is_nobody_elses(files: Files, host: SshHost) -> None:
+    files.make_private(".runbook/it's kept")
+    for folder in (host.home / ".runbook", host.home / ".runbook" / "it's kept"):
+        assert folder.stat().st_mode & 0o7777 == 0o700
+    (host.home / ".runbook" / "it's kept").chmod(0o755)
+    files.make_private(".runbook/it's kept")
+    assert (host.home / ".runbook" / "it's kept").stat().st_mode & 0o7777 == 0o700
+    (host.home / "file").write_text("")
+    with pytest.raises(CommandFailed, match="mkdir file"):
+        files.make_private("file")
+
+
+def test_a_directory_is_removed_only_while_it_is_empty(files: Files, host: SshHost) -> None:
+    (host.home / "it's empty").mkdir()
+    (host.home / "full" / "of").mkdir(parents=True)
+    (host.home / "file").write_text("")
+    for path in ("it's empty", "full", "none", "none/deeper", "file"):
+        files.remove_directory(path)
+    assert _only(host.home) == ["file", "full"]
+    files.remove_directory("full/of")
+    files.remove_directory("~/full")
+    assert _only(host.home) == ["file"]
+
+
+def test_a_tree_is_removed_with_all_that_is_in_it(files: Files, host: SshHost) -> None:
+    outside = host.home.parent / "outside"
+    (outside / "theirs").mkdir(parents=True)
+    for path in ("bot/db/wal", "bot/log", "it's -a folder\n/below", "-r", "stay"):
+        (host.home / path).mkdir(parents=True)
+    (host.home / "file").write_text("")
+    (host.home / "bot" / "db" / "readonly").write_text("")
+    (host.home / "link").symlink_to(outside)
+    (host.home / "bot" / "log" / "link").symlink_to(outside)
+    (host.home / "inner").symlink_to("stay")
+    (host.home / "stay" / "leaf").mkdir()
+    for path in ("bot", "it's -a folder\n", "-r", "file", "link", "none", "none/below", "~/inner/leaf"):
+        files.remove_tree(path)
+    assert _only(host.home) == ["inner", "stay"]
+    assert _only(host.home / "stay") == []
+    assert _only(outside) == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", ".", "./", "/", "~", "~/", "~/.", "~//etc", "~root", "..", "../h73", "bot/..", "bot/../..", "/{home}/bot"],
+)
+def test_a_tree_that_is_written_as_outside_the_home_is_refused_unseen(files: Files, host: SshHost, path: str) -> None:
+    (host.home / "bot").mkdir()
+    with pytest.raises(ParamsError, match=r"h73: .*is not inside the login's home"):
+        files.remove_tree(path.format(home=host.home))
+    assert host.commands == []
+    assert _only(host.home) == ["bot"]
+
+
+def test_a_tree_that_a_link_leads_out_of_the_home_to_is_refused(files: Files, host: SshHost) -> None:
+    beside = host.home.parent / f"{host.home.name}-other"  # its name begins as the home's does
+    (beside / "db").mkdir(parents=True)
+    (host.home / "data").symlink_to(beside)
+    (host.home / "up").symlink_to("..")
+    for path in ("data/db", "up/h73-other", "up/h73"):
+        with pytest.raises(CommandFailed, match=r"`rm -r .*is not inside"):
+            files.remove_tree(path)
+    assert _only(beside) == ["db"]
+    assert _only(host.home) == ["data", "up"]
