@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from runbook_lib.record import by_hand, statement
 from runbook_lib.record.assemble import assemble
 from runbook_lib.record.folder import ChangeFolder
 from runbook_lib.runner import history
-from runbook_lib.runner.runbook import MANIFEST, Runbook, read_manifest
+from runbook_lib.runner.runbook import MANIFEST, Runbook, holds_in, read_manifest
 
 
 def change_folder(site_file: Path, change_id: str) -> ChangeFolder:
@@ -91,12 +91,18 @@ class Chosen:
                 f"site {self.site.site} is a lab, and it does not run", remedy="start it with `runbook lab up`"
             )
 
-    def holds(self, named: Sequence[str]) -> tuple[str, ...]:
-        """Return the hold points that are meant; ``all`` means every one. An unknown name is refused."""
-        for name in named:
-            if name != "all":
-                self.runbook.manifest.question(name)
-        return tuple(self.runbook.manifest.holds) if "all" in named else tuple(dict.fromkeys(named))
+    def holds(self, named: Sequence[str], notebooks: Iterable[Path]) -> tuple[str, ...]:
+        """Return the hold points that are meant, of those that ``notebooks`` ask; ``all`` means every one of these.
+
+        Any other name is refused: an approval that nothing asks for now would wait for another day.
+        """
+        asked = tuple(dict.fromkeys(hold for notebook in notebooks for hold in holds_in(notebook)))
+        unknown = [name for name in named if name not in (*asked, "all")]
+        if unknown:
+            raise ParamsError(
+                f"no hold point {', '.join(unknown)} is asked here", remedy=f"there are: {', '.join(asked) or 'none'}"
+            )
+        return asked if "all" in named else tuple(dict.fromkeys(named))
 
     def draw_up(self) -> None:
         """Draw the record up from what lies in the folder, whoever ran it."""

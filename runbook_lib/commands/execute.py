@@ -24,7 +24,7 @@ from runbook_lib.runner.run import Kernels, NotebookRun, run
 from runbook_lib.runner.standing import standing
 from runbook_lib.values import Verdict
 
-CUT_OFF = "cut off by the operator in the middle of a step"
+CUT_OFF = "cut off by the operator, maybe in the middle of a step -> --resume goes on, `runbook rollback` undoes"
 OPEN = (GateInconclusive, Held, Stopped, Aborted, Locked)
 """What stops a run without anything having failed."""
 

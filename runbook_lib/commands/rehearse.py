@@ -48,7 +48,12 @@ def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets
             f"lab: {len(params.hosts)} hosts, {len(params.consumers)} feeders, {len(params.pairs)} pairs",
         )
         with at_work(chosen) as work:
-            job = Job(chosen.runbook.notebooks, started, approve=chosen.holds(["all"]), how="rehearsal")
+            job = Job(
+                chosen.runbook.notebooks,
+                started,
+                approve=chosen.holds(["all"], chosen.runbook.notebooks),
+                how="rehearsal",
+            )
             outcome = execute(work, job)
     finally:
         labs.down(lab, keep=True)

@@ -41,7 +41,7 @@ def rollback(  # noqa: PLR0913 - click hands over what was typed
     if not any(event.what == "intent" for event in chosen.events()):
         raise ParamsError(f"change {change_id} has changed nothing", remedy="there is nothing to be undone")
     decisions = _decisions(chosen, overwrite, keep)
-    approved = chosen.holds(approve)
+    approved = chosen.holds(approve, [notebook])
     chosen.require_lab()
     with at_work(chosen) as work:
         outcome = execute(work, Job([notebook], started, approve=approved, decisions=decisions))

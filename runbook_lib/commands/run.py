@@ -40,7 +40,7 @@ def run(  # noqa: PLR0913 - click hands over what was typed
     asked = _asked(chosen, only, dry_run=dry_run)
     if resume and (only or dry_run):
         raise ParamsError("--resume goes with neither --only nor --dry-run", remedy="leave one of them out")
-    approved = chosen.holds(approve)
+    approved = chosen.holds(approve, chosen.runbook.notebooks)
     if resume:
         chosen.folder.require()
     chosen.require_lab()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from runbook_lib.errors import ParamsError
 from runbook_lib.params import Model, Site, load
 
 MANIFEST: Final = "runbook.yaml"
+_HOLDS: Final = re.compile(r"\.hold\(\s*[\"']([^\"']*)[\"']")
 
 Object = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 NotebookName = Annotated[str, Field(pattern=r"^[0-9]{2}_[a-z0-9_]+$")]
@@ -65,6 +68,13 @@ class Runbook:
                 raise ParamsError(
                     f"{directory / MANIFEST}: {key}: no notebook {', '.join(names)}", remedy=f"there are {known}"
                 )
+        for path in found:
+            for hold in holds_in(path):
+                if hold not in manifest.holds:
+                    raise ParamsError(
+                        f"{directory / MANIFEST}: holds: {path.stem} holds at {hold}, which is not there",
+                        remedy="add it, with the question that is asked there",
+                    )
         forward = tuple(path for path in found if path.stem != manifest.rollback)
         return cls(directory.resolve(), manifest, forward, next((path for path in found if path not in forward), None))
 
@@ -104,6 +114,13 @@ class Runbook:
 
     def _wrong(self, key: str, name: str, what: str, remedy: str) -> ParamsError:
         return ParamsError(f"{self.directory / MANIFEST}: {key}: {name} {what}", remedy=remedy)
+
+
+def holds_in(notebook: Path) -> tuple[str, ...]:
+    """Return the names of the hold points that a notebook asks, in their order."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return tuple(dict.fromkeys(_HOLDS.findall(code)))
 
 
 def read_manifest(path: Path) -> Manifest:

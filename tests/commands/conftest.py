@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from village import Village, lay
 
 from runbook_lib import __main__ as command_line
-from runbook_lib.commands import at_work
+from runbook_lib.commands import at_work, execute
 from runbook_lib.params import Site
 
 ROOT = Path(__file__).parents[2]
@@ -71,3 +72,26 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     monkeypatch.setattr(at_work, "hosts_locked", hosts_locked)
     return asked
+
+
+@pytest.fixture
+def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Village:
+    """Go to a project with a runbook of its own, whose notebooks are played."""
+    lay(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = Village(tmp_path)
+    monkeypatch.setattr(execute, "run", found.run)
+    return found
+
+
+@pytest.fixture
+def type_in(runbook: Runbook, village: Village) -> Runbook:
+    """Call `runbook VERB --site village --change c ...` with the village's runbook where the verb takes one."""
+    assert village.root.exists()
+
+    def call(verb: str, *words: str) -> Said:
+        change = () if "--change" in words else ("--change", "c")
+        book = ("--runbook", "book") if verb in ("run", "rollback", "plan", "report", "open") else ()
+        return runbook(verb, "--site", "village", *book, *change, *words)
+
+    return call
