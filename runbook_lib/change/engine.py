@@ -148,10 +148,19 @@ class Engine:
         acts = {Act.ENABLE: units.enable, Act.START: units.start, Act.RESTART: units.restart}
         for act in step.acts:
             try:
+                if act is not Act.ENABLE:
+                    _forget_failures(units, name)
                 acts[act](name)
             except CommandFailed as error:
                 raise ApplyFailed(f"{error.what}{said(units, name)}", remedy=error.remedy, host=session.name) from error
         wait_until_settled(units, session.name, name, step.wanted.settle_seconds)
+
+
+def _forget_failures(units: Units, name: str) -> None:
+    """Let a unit that failed before be started as often as one that did not: systemd counts, and gives up on it."""
+    now = units.observe([name])[name]
+    if now.active in {"failed", "activating"} or now.restarts:
+        units.reset_failed(name)
 
 
 def _to_do(plan: HostPlan) -> list[object]:

@@ -150,11 +150,16 @@ def _differs(step: FileStep) -> bool:
 def _acts(before: UnitState, *, stale: bool) -> tuple[Act, ...]:
     """Say what a unit needs; ``stale``: if it runs, it runs with what was there before."""
     acts = [] if before.enabled else [Act.ENABLE]
-    if stale and before.active not in {"inactive", "failed"}:  # one on its way up may have read the old files
+    if stale and _up(before):
         acts.append(Act.RESTART)
     elif before.active != "active":
         acts.append(Act.START)
     return tuple(acts)
+
+
+def _up(unit: UnitState) -> bool:
+    """Whether it runs, or is about to: then it may have read its files."""
+    return unit.active not in {"inactive", "failed"}
 
 
 def is_unit_file(path: str) -> bool:
@@ -163,15 +168,20 @@ def is_unit_file(path: str) -> bool:
 
 
 def changed_since(then: Seen, now: Seen) -> list[str]:
-    """Say in words what is no longer as it was then. Processes and times are not looked at."""
+    """Say in words what is no longer as it was then.
+
+    Processes and times are not looked at; a unit that fails again and again is up at one moment and on its way up at
+    the next, which is no change.
+    """
     changes = [
         f"{path} was {_edit(before.state, now.files[path].state)}"
         for path, before in then.files.items()
         if before.state != now.files[path].state
     ]
     for name, before in then.units.items():
-        was, stands = _standing(before), _standing(now.units[name])
-        changes += [f"{name} was {was} and is {stands}"] if was != stands else []
+        after = now.units[name]
+        if (_up(before), before.enabled) != (_up(after), after.enabled):
+            changes.append(f"{name} was {_standing(before)} and is {_standing(after)}")
     changes += [
         f"{name} was {'undone' if before else 'done'} by somebody else"
         for name, before in then.commands.items()

@@ -93,6 +93,10 @@ class Units:
         """No longer let it start with the host."""
         self._systemctl("disable", name)
 
+    def reset_failed(self, name: str) -> None:
+        """Make systemd forget that a unit failed and how often it was started: too often, and it starts it no more."""
+        self._systemctl("reset-failed", name)
+
     def cat(self, name: str) -> str:
         """Return a unit's file and its drop-ins, as systemd has them."""
         return self._systemctl("cat", name, change=False).text

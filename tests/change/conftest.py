@@ -228,6 +228,14 @@ class MemoryUnits:
     def restart(self, name: str) -> None:
         self._host.act("restart", name, effect=lambda: self._host.start(name))
 
+    def reset_failed(self, name: str) -> None:
+        def forget() -> None:
+            one = self._host.unit(name)
+            one.restarts = 0
+            one.active = "inactive" if one.active == "failed" else one.active
+
+        self._host.act("reset failed", name, effect=forget)
+
     def log_tail(self, name: str, lines: int = 20) -> str:
         assert lines
         return self._host.logs.get(name, "")

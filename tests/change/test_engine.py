@@ -114,7 +114,8 @@ def test_the_journal_tells_all_that_it_takes_to_undo_a_step(engine: Engine, host
         "before": {"active": "active", "enabled": True}, "acts": ["restart"], "scope": "user",
     }  # fmt: skip
     assert detail(journal, "intent", "command:nat") == {
-        "kind": "command", "key": "command:nat", "act": "do nat", "name": "nat", "check": "is nat", "undo": "undo nat", "root": False,
+        "kind": "command", "key": "command:nat", "act": "do nat",
+        "name": "nat", "check": "is nat", "undo": "undo nat", "root": False,
     }  # fmt: skip
     done = {"kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json"}
     assert detail(journal, "done", CONFIG.key) == done
@@ -338,6 +339,27 @@ def test_a_lost_connection_is_journalled_and_told_as_such(engine: Engine, host: 
     with pytest.raises(Unreachable):
         engine.apply(host, engine.plan(host, WANTED), WANTED)
     assert told(journal)[-1] == f"failed {CONFIG.key}"
+
+
+@pytest.mark.parametrize(
+    ("state", "forgets"),
+    [
+        ({"active": "active"}, False),
+        ({"active": "inactive"}, False),
+        ({"active": "failed"}, True),
+        ({"active": "activating"}, True),
+        ({"active": "active", "restarts": 4}, True),
+    ],
+)
+def test_a_unit_that_failed_before_gets_all_its_starts_again(
+    engine: Engine, host: Any, state: dict[str, Any], forgets: bool
+) -> None:
+    furnished(host)
+    for name, value in state.items():
+        setattr(host.unit("bot.service"), name, value)
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert (host.acts[-2] == ("reset failed", "bot.service")) is forgets
+    assert host.acts[-1][0] in {"start", "restart"}
 
 
 def test_root_writes_and_reads_what_only_root_may(host: Any, journal: Path) -> None:

@@ -178,7 +178,7 @@ def test_nothing_is_done_that_was_not_announced(host: Any, tmp_path: Path) -> No
     host.moment = moment
     engine = Engine(Journal(journal, "30_producers"), "user")
     engine.apply(host, engine.plan(host, WANTED), WANTED)
-    covers = {"make private": "", "do": NAT.key, "reload": "unit:", "copy": CONFIG.key}
+    covers = {"make private": "", "reset failed": "unit:", "do": NAT.key, "reload": "unit:", "copy": CONFIG.key}
     for (what, *on), (event, key) in zip(host.acts, announced[::2], strict=True):
         assert event == ("host" if what == "make private" else "intent")
         if what in {"enable", "start"}:

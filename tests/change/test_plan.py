@@ -174,6 +174,7 @@ def test_a_plan_fits_as_long_as_nothing_has_changed() -> None:
     then = seen(absent(CONFIG), active="inactive")
     assert changed_since(then, seen(absent(CONFIG), active="inactive")) == []
     assert changed_since(seen(), seen(main_pid=9, restarts=3, active_since=5.0)) == []
+    assert changed_since(seen(), seen(active="activating", sub="auto-restart")) == []
 
 
 @pytest.mark.parametrize(

@@ -106,9 +106,11 @@ def test_verbs(systemd: SshHost, session: Session) -> None:
     units = Units(session, "user")
     for verb in ("start", "stop", "restart", "enable", "disable"):
         getattr(units, verb)("it's")
+    units.reset_failed("it's")
     units.daemon_reload()
     assert _calls(systemd) == [
         *(f"systemctl /here UTC --user {v} -- it's.service" for v in ("start", "stop", "restart", "enable", "disable")),
+        "systemctl /here UTC --user reset-failed -- it's.service",
         "systemctl /here UTC --user daemon-reload",
     ]
 
