@@ -153,7 +153,7 @@ def test_after_a_rollback_the_change_is_over(village: Village, type_in: Type, wo
 def test_a_rollback_that_has_begun_is_finished_first(village: Village, type_in: Type) -> None:
     village.acts["20_work"] = fails(ApplyFailed("disk full"), work)
     type_in("run")
-    village.acts["90_back"] = fails(Stopped("SIGINT"), lambda journal: back_half(journal))
+    village.acts["90_back"] = fails(Stopped("SIGINT"), back_half)
     assert type_in("rollback").code == 130
     ended = type_in("run", "--resume")
     assert (ended.code, ended.err) == (
