@@ -8,7 +8,6 @@ from typing import Any, Final, Literal, TypeVar
 
 from runbook_lib.change.journal import Event
 from runbook_lib.change.plan import is_unit_file
-from runbook_lib.redaction import MASK
 from runbook_lib.values import FileState
 
 T = TypeVar("T")
@@ -48,11 +47,11 @@ class FileOrigin:
 
 @dataclass(frozen=True, slots=True)
 class UnitOrigin:
-    """A unit before it was first acted on; ``active`` as systemd says it, ``scope``: user or system."""
+    """A unit before it was first acted on; ``active`` as systemd says it, ``scope``: None where nobody has told yet."""
 
     active: str
     enabled: bool
-    scope: Literal["user", "system"]
+    scope: Literal["user", "system"] | None
 
     @property
     def ran(self) -> bool:
@@ -62,23 +61,25 @@ class UnitOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CommandOrigin:
-    """A command that was done: its inverse (None: nothing takes it back), and its check, where the journal has it."""
+    """A command that was done; ``check`` tells whether its effect is there, ``undo`` takes it back (None: nothing)."""
 
+    check: str
     undo: str | None
     root: bool
-    check: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
     """A host as it was, as far as the change touched it. Files, units, commands: in the order of their first intents.
 
+    ``since``: as it was after the event of this number; 0: before the change.
     ``leaves``: paths that were not there, and that what runs there may have written. ``made``: directories that the
     change made -> whether only root may remove them; ``tried``: those that were left because something else is in them.
     ``owed``: units whose restart is owed. ``reload``: systemd has yet to read its unit files again.
     """
 
     host: str
+    since: int = 0
     files: dict[str, FileOrigin] = field(default_factory=dict)
     units: dict[str, UnitOrigin] = field(default_factory=dict)
     commands: dict[str, CommandOrigin] = field(default_factory=dict)
@@ -102,12 +103,11 @@ def standing(state: FileState) -> Standing:
 class Story:
     """Takes the events of one host, one after the other, and knows at any time what there is to go back to.
 
-    What was put back as it was before the change is closed: what is done to it later has a beginning of its own.
+    What was put back as it was when the story began is closed: what is done to it later has a beginning of its own.
     """
 
-    def __init__(self, host: str) -> None:
-        self._origin = Origin(host)
-        self._closed = Origin(host)
+    def __init__(self, host: str, since: int) -> None:
+        self._origin = self._closed = Origin(host, since)
         self._undoing: dict[str, dict[str, Any]] = {}
         self.touched = False
 
@@ -144,13 +144,13 @@ class Story:
                 self._origin = replace(was, units={**was.units, name: was.units.get(name, unit)})
             case "intent" if kind == "command":
                 self.touched = True
-                undo = detail["undo"]
-                command = CommandOrigin(
-                    None if undo is None or MASK in undo else undo, detail["root"], detail.get("check")
-                )
+                command = CommandOrigin(detail["check"], detail["undo"], detail["root"])
                 self._origin = replace(was, commands={**was.commands, name: command})
             case "undo":
                 self._undoing[key] = detail
+                if kind == "unit" and "to" in detail:  # should it be the first that is done to it
+                    unit = UnitOrigin(detail["to"]["active"], detail["to"]["enabled"], detail["scope"])
+                    self._origin = replace(was, units={**was.units, name: was.units.get(name, unit)})
                 path = detail.get("path", "")
                 self._midway(path, midway=True)
                 self._origin = replace(self._origin, reload=was.reload or is_unit_file(path))
@@ -179,29 +179,29 @@ class Story:
             self._origin = replace(self._origin, files={**self._origin.files, path: file})
 
     def _undone(self, key: str, undo: dict[str, Any]) -> None:
-        """Close what is back where it was before the change; an undo since some event may have gone back less far."""
         was, closed, (kind, _, name) = self._origin, self._closed, key.partition(":")
+        all_the_way = undo["since"] <= was.since  # or only to some event after the story's beginning
         if key == RELOAD:
             self._origin = replace(was, reload=False)
-        elif kind == "command" and name in was.commands:
+        elif name in was.made and kind == "file":
+            self._origin = replace(was, tried=was.tried | {name})
+        elif kind == "file":
+            self._midway(name, midway=False)
+        was = self._origin
+        if not all_the_way:
+            return
+        if kind == "command" and name in was.commands:
             self._origin = replace(was, commands=_without(was.commands, name))
             self._closed = replace(closed, commands={**closed.commands, name: was.commands[name]})
-        elif kind == "unit" and name in was.units:
-            unit = was.units[name]
-            if undo.get("last") and undo["to"] == {"active": unit.active, "enabled": unit.enabled}:
-                self._origin = replace(was, units=_without(was.units, name))
-                self._closed = replace(closed, units={**closed.units, name: unit})
-        elif name in was.leaves:
+        elif kind == "unit" and name in was.units and undo["last"]:
+            self._origin = replace(was, units=_without(was.units, name))
+            self._closed = replace(closed, units={**closed.units, name: was.units[name]})
+        elif kind == "file" and name in was.files:
+            self._origin = replace(was, files=_without(was.files, name))
+            self._closed = replace(closed, files={**closed.files, name: was.files[name]})
+        elif kind == "file" and name in was.leaves:
             self._origin = replace(was, leaves=tuple(leaf for leaf in was.leaves if leaf != name))
             self._closed = replace(closed, leaves=(*closed.leaves, name))
-        elif name in was.made:
-            self._origin = replace(was, tried=was.tried | {name})
-        elif name in was.files:
-            self._midway(name, midway=False)
-            to = None if undo.get("to") is None else (undo["to"], undo["mode_to"])
-            if to == was.files[name].before:
-                self._origin = replace(was, files=_without(was.files, name))
-                self._closed = replace(closed, files={**closed.files, name: was.files[name]})
 
 
 def _without(mapping: dict[str, T], name: str) -> dict[str, T]:

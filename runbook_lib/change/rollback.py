@@ -67,11 +67,7 @@ class Rollback:
         return Seen(
             files,
             self._units(session, origin),
-            {
-                name: _run(session, command.check, root=command.root) == 0
-                for name, command in origin.commands.items()
-                if command.check is not None
-            },
+            {name: _run(session, command.check, root=command.root) == 0 for name, command in origin.commands.items()},
             there | Files(session).existing(origin.leaves),
         )
 
@@ -114,7 +110,9 @@ class Rollback:
         for step in plan.steps:
             self._check()
             told = {"kind": step.key.partition(":")[0], "key": step.key, "act": step.describe()}
-            self._journal.write("undo", session.name, **told, **_target(step, restarts))
+            self._journal.write(
+                "undo", session.name, **told, since=plan.origin.since, **_target(step, restarts, self._scope)
+            )
             try:
                 self._do(session, step)
             except RunbookError as error:
@@ -146,7 +144,9 @@ class Rollback:
                 Files(session, sudo=root).sweep(midway)
 
     def _units(self, session: Session, origin: Origin) -> dict[str, UnitState]:
-        scopes = dict.fromkeys(origin.owed, self._scope) | {name: was.scope for name, was in origin.units.items()}
+        scopes = dict.fromkeys(origin.owed, self._scope) | {
+            name: was.scope or self._scope for name, was in origin.units.items()
+        }
         seen: dict[str, UnitState] = {}
         for scope in sorted(set(scopes.values())):
             seen |= Units(session, scope).observe([name for name, its in scopes.items() if its == scope])
@@ -171,7 +171,7 @@ class Rollback:
 
     def _bring_back(self, session: Session, step: UnitUndo) -> None:
         name, was = step.name, step.origin
-        units = _Units(session, self._scope if was is None else was.scope)
+        units = Units(session, was.scope or self._scope)
         acts = {
             UndoAct.STOP: units.stop,
             UndoAct.FORGET: units.reset_failed,
@@ -191,12 +191,11 @@ class Rollback:
                 units.reset_failed(name)  # it ended badly; that is no state it was in before
         if not step.last:
             return
-        if was is not None and was.active == "active" and was.enabled:
+        if was.active == "active" and was.enabled:
             wait_until_settled(units, session.name, name, self._settle_seconds)
             return
         now = units.observe([name])[name]
-        up, enabled = (True, now.enabled) if was is None else (was.ran, was.enabled)
-        if (running(now.active), now.enabled) != (up, enabled):
+        if (running(now.active), now.enabled) != (was.ran, was.enabled):
             raise VerifyFailed(
                 f"{name} is {now.active}{'' if now.enabled else ', not enabled'}{said(units, name)}",
                 remedy=_LOOK,
@@ -204,23 +203,15 @@ class Rollback:
             )
 
 
-class _Units(Units):
-    """Units, and the one verb that only going back needs."""
-
-    def reset_failed(self, name: str) -> None:
-        """Make systemd forget that a unit failed, and how often it was started."""
-        self._systemctl("reset-failed", name)
-
-
-def _target(step: UndoStep, restarts: list[str]) -> dict[str, Any]:
+def _target(step: UndoStep, restarts: list[str], scope: Scope) -> dict[str, Any]:
     """Tell what a step goes back to: what is closed by it, and what it makes others owe."""
     match step:
-        case FileUndo(path=path, origin=was):
-            sha256, mode = was.before or (None, None)
+        case FileUndo(path=path, origin=file):
+            sha256, mode = file.before or (None, None)
             return {"path": path, "to": sha256, "mode_to": mode, "restarts": restarts}
-        case UnitUndo(name=name, origin=unit, acts=acts, last=last):
-            to = None if unit is None else {"active": unit.active, "enabled": unit.enabled}
-            return {"unit": name, "to": to, "acts": list(acts), "last": last}
+        case UnitUndo(name=name, origin=was, acts=acts, last=last):
+            to = {"active": was.active, "enabled": was.enabled}
+            return {"unit": name, "to": to, "acts": list(acts), "scope": was.scope or scope, "last": last}
         case CommandUndo(name=name):
             return {"name": name, "restarts": restarts}
         case LeafUndo(path=path) | DirectoryUndo(path=path):
@@ -232,7 +223,8 @@ def _target(step: UndoStep, restarts: list[str]) -> dict[str, Any]:
 
 
 def _failing(unit: UnitState) -> bool:
-    return unit.active == "failed" or unit.sub == "auto-restart"
+    """Whether it fails, or failed a moment ago and is up between two failures: systemd counts its starts."""
+    return unit.active == "failed" or unit.sub == "auto-restart" or unit.restarts > 0
 
 
 def _look(files: Files, wanted: Mapping[str, FileOrigin]) -> dict[str, SeenFile]:
@@ -285,7 +277,7 @@ def _undo(session: Session, step: CommandUndo) -> None:
     status = _run(session, step.undo, root=step.root)
     if status != 0:
         raise ApplyFailed(f"undoing {step.name} ended with status {status}", remedy=_LOOK, host=session.name)
-    if step.check is not None and _run(session, step.check, root=step.root) == 0:
+    if _run(session, step.check, root=step.root) == 0:
         raise VerifyFailed(f"{step.name} was undone, but its check still holds", remedy=_LOOK, host=session.name)
 
 

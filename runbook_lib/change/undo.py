@@ -34,7 +34,7 @@ def origins(events: Iterable[Event], *, since: int = 0, whole: bool = False) -> 
     stories: dict[str, Story] = {}
     for event in told:
         if event.host is not None and event.number > since:
-            stories.setdefault(event.host, Story(event.host)).take(event)
+            stories.setdefault(event.host, Story(event.host, since)).take(event)
     return {
         host: story.whole() if whole else story.origin(owed(told, host))
         for host, story in stories.items()
@@ -82,33 +82,37 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> 
     """Compare a host with what it was. The second plan, after the first was carried out, is empty.
 
     ``seen`` holds every file of the origin and, under the places where the host keeps them, originals and what was
-    written; every unit that was acted on or owes a restart; the checks of commands that have one; and, as leaves, those
-    leaves and made directories that are there. ``decisions``: by path, for files that somebody edited since.
+    written; every unit that was acted on or owes a restart; the checks of all commands; and, as leaves, those leaves
+    and made directories that are there. ``decisions``: by path, for files that somebody edited since.
 
     First what did not run is stopped, then files go back in reverse order, what services wrote is removed, commands are
     undone, directories removed; systemd reads its unit files again, and what ran before is started or restarted.
     """
     files, conflicts, lost = _files(origin, seen, decisions)
-    leaves = [LeafUndo(path) for path in reversed(origin.leaves) if path in seen.leaves]
     commands = [
-        CommandUndo(name, command.undo, command.root, command.check)
+        CommandUndo(name, command.check, command.undo, command.root)
         for name, command in reversed(origin.commands.items())
-        if command.undo is not None and _done(name, origin, seen)
+        if command.undo is not None and seen.commands[name]
     ]
     stays = [
         f"{name}: nothing takes it back"
         for name, command in origin.commands.items()
-        if command.undo is None and _done(name, origin, seen)
+        if command.undo is None and seen.commands[name]
     ]
+    changed = any(not step.in_place for step in files) or bool(commands)
+    writes = any(
+        running(seen.units[name].active) and (changed or not was.ran or name in origin.owed)
+        for name, was in _read(origin, seen).items()
+    )
+    leaves = [LeafUndo(path) for path in reversed(origin.leaves) if writes or path in seen.leaves]
     gone = [step.path for step in files] + [step.path for step in leaves]
     directories = [
         DirectoryUndo(path, root)
         for path, root in sorted(origin.made.items(), key=lambda made: -made[0].count("/"))
         if path in seen.leaves and (path not in origin.tried or any(each.startswith(f"{path}/") for each in gone))
     ]
-    changed = any(not step.in_place for step in files) or bool(commands)
     reload = origin.reload or any(is_unit_file(step.path) for step in files)
-    first, last = _units(origin, seen, changed=changed, leaves=bool(leaves))
+    first, last = _units(origin, seen, changed=changed, pause=bool(leaves))
     steps = (*first, *files, *leaves, *commands, *directories, *([Reload()] if reload else ()), *last)
     return UndoPlan(origin, seen, decisions, steps, conflicts, lost, tuple(stays))
 
@@ -125,7 +129,7 @@ def differences(origin: Origin, seen: Seen) -> list[str]:
         state = seen.units[name]
         if (running(state.active), state.enabled) != (unit.ran, unit.enabled):
             told.append(f"{name} is {_words(state.active, state.enabled)} and was {_words(unit.active, unit.enabled)}")
-    told += [f"{name} is done" for name in origin.commands if _done(name, origin, seen)]
+    told += [f"{name} is done" for name in origin.commands if seen.commands[name]]
     told += [f"{path} is left" for path in origin.leaves if path in seen.leaves]
     return told
 
@@ -162,44 +166,41 @@ def _kept(path: str, place: str | None, seen: Seen) -> SeenFile:
     return SeenFile(FileState(path, False), None) if place is None else seen.files[place]
 
 
-def _done(name: str, origin: Origin, seen: Seen) -> bool:
-    """Whether a command's effect is there; one that cannot be looked at counts as done once it was announced."""
-    return origin.commands[name].check is None or seen.commands[name]
-
-
-def _units(
-    origin: Origin, seen: Seen, *, changed: bool, leaves: bool
-) -> tuple[tuple[UnitUndo, ...], tuple[UnitUndo, ...]]:
+def _units(origin: Origin, seen: Seen, *, changed: bool, pause: bool) -> tuple[list[UnitUndo], list[UnitUndo]]:
     """Say what is done to units before everything else, in reverse order, and after everything else."""
     first: list[UnitUndo] = []
     last: list[UnitUndo] = []
-    for name in (*origin.units, *sorted(origin.owed - origin.units.keys())):
-        was, now = origin.units.get(name), seen.units[name]
-        early, late = _acts(was, now, stale=changed or name in origin.owed, leaves=leaves)
-        first += [UnitUndo(name, was, tuple(early), last=not late)] if early else []
+    for name, was in _read(origin, seen).items():
+        early, late = _acts(was, seen.units[name], stale=changed or name in origin.owed, pause=pause)
+        first[:0] = [UnitUndo(name, was, tuple(early), last=not late)] if early else []
         last += [UnitUndo(name, was, tuple(late), last=True)] if late else []
-    return tuple(reversed(first)), tuple(last)
+    return first, last
 
 
-def _acts(was: UnitOrigin | None, now: UnitState, *, stale: bool, leaves: bool) -> tuple[list[UndoAct], list[UndoAct]]:
-    """Say what brings a unit back, before and after the rest. None: it was never acted on, and stays as it is.
+def _read(origin: Origin, seen: Seen) -> dict[str, UnitOrigin]:
+    """Return the units that may have read what the change brought: those it acted on, and those it was about to."""
+    about_to = {name: seen.units[name] for name in sorted(origin.owed - origin.units.keys())}
+    return origin.units | {name: UnitOrigin(now.active, now.enabled, None) for name, now in about_to.items()}
 
-    ``stale``: if it runs, it runs with what goes away; ``leaves``: it must not run while what it wrote is removed.
+
+def _acts(was: UnitOrigin, now: UnitState, *, stale: bool, pause: bool) -> tuple[list[UndoAct], list[UndoAct]]:
+    """Say what brings a unit back, before and after the rest.
+
+    ``stale``: if it runs, it runs with what goes away; ``pause``: it must not run while what it wrote is removed.
     """
     up = running(now.active)
-    ran, enabled = (up, now.enabled) if was is None else (was.ran, was.enabled)
     early: list[UndoAct] = []
     late: list[UndoAct] = []
-    if up and (leaves or not ran):
+    if up and (pause or not was.ran):
         early.append(UndoAct.STOP)
-    if now.active == "failed" and was is not None and was.active != "failed" and not ran:
+    if now.active == "failed" and was.active != "failed" and not was.ran:
         early.append(UndoAct.FORGET)
-    if now.enabled and not enabled:
+    if now.enabled and not was.enabled:
         early.append(UndoAct.DISABLE)
-    if enabled and not now.enabled:
+    if was.enabled and not now.enabled:
         late.append(UndoAct.ENABLE)
-    if ran and (not up or leaves):
+    if was.ran and (pause or not up):
         late.append(UndoAct.START)
-    elif ran and stale:
+    elif was.ran and stale:
         late.append(UndoAct.RESTART)
     return early, late

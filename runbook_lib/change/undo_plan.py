@@ -63,7 +63,7 @@ class FileUndo:
 
 @dataclass(frozen=True, slots=True)
 class LeafUndo:
-    """Remove what the services wrote by themselves: a file, or a directory with all that is in it."""
+    """Remove what the services wrote by themselves, if they did: a file, or a directory with all that is in it."""
 
     path: str
 
@@ -74,7 +74,7 @@ class LeafUndo:
 
     def describe(self) -> str:
         """Say what happens in a few words."""
-        return f"remove {self.path}, which was written by what ran here"
+        return f"remove {self.path}, if what ran here has written it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ class CommandUndo:
     """Run the inverse of a command."""
 
     name: str
+    check: str
     undo: str
     root: bool
-    check: str | None
 
     @property
     def key(self) -> str:
@@ -129,13 +129,14 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class UnitUndo:
-    """Bring a unit back, in the order of ``acts``. ``origin``: None for one that was never acted on but reads anew.
+    """Bring a unit back, in the order of ``acts``.
 
-    ``last``: no other step of the plan does anything to it after this one.
+    ``origin``: how it was, or, for one that was never acted on but has to read anew, how it is. ``last``: no other step
+    of the plan does anything to it after this one.
     """
 
     name: str
-    origin: UnitOrigin | None
+    origin: UnitOrigin
     acts: tuple[UndoAct, ...]
     last: bool
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -22,7 +22,7 @@ from runbook_lib.change.journal import START, Event
 from runbook_lib.change.resources import Wanted
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.undo import origins
-from runbook_lib.errors import CommandFailed
+from runbook_lib.errors import CommandFailed, EditedSince, StalePlan, VerifyFailed
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import CommandResult, FileState
 
@@ -67,13 +67,17 @@ class World:
     clock: int = 5_000
     moment: Callable[[str], None] = lambda _what: None
 
-    def like(self) -> Any:
+    def like(self, *, times: bool = True) -> Any:
         """Return all of it that an undo has to bring back; a unit that failed is a unit that does not run."""
         units = {
             name: (unit.active == "active", unit.enabled, unit.read if unit.active == "active" else ())
             for name, unit in self.units.items()
         }
-        files = {path: node for path, node in self.files.items() if not path.startswith(".runbook")}
+        files = {
+            path: node if times else replace(node, mtime=0)
+            for path, node in self.files.items()
+            if not path.startswith(".runbook")
+        }
         kept = {path for path in self.directories if not path.startswith(".runbook")}
         loaded = {name: data for name, data in self.loaded.items() if self.units[name].active == "active"}
         return files, kept, units, loaded, set(self.flags)
@@ -114,23 +118,45 @@ class World:
 
     sudo = run
 
+    def reboot(self) -> None:
+        """Lose the power, and come back: what is enabled runs, with what is on the disk."""
+        self.loaded.clear()
+        units = WorldUnits(self, "user")
+        for name, unit in self.units.items():
+            unit.active = "inactive"
+            if unit.enabled and f"{UNITS}/{name}" in self.files:
+                units.begin(name)
+
     @contextmanager
-    def killed_at(self, number: int) -> Iterator[list[str]]:
-        """Kill whatever runs at the moment of this number; yield the moments so far."""
+    def at(self, number: int, then: Callable[[], object], *, asked: bool = False) -> Iterator[list[str]]:
+        """Have something happen at the moment of this number; ``asked``: not while a request is answered.
+
+        Yield the moments so far: there are fewer than the number when nothing has happened.
+        """
         moments: list[str] = []
+        acts = ("begin", "copy", "write", "remove", "sweep", "rm", "rmdir")
 
         def moment(what: str) -> None:
-            moments.append(what)
-            if len(moments) > number:
-                raise Killed
+            if not (asked and what.partition(" ")[2].startswith(acts)):
+                moments.append(what)
+                if len(moments) == number + 1:
+                    then()
 
         self.moment = moment
         try:
             yield moments
-        except Killed:
-            pass
         finally:
             self.moment = lambda _what: None
+
+    @contextmanager
+    def killed_at(self, number: int) -> Iterator[list[str]]:
+        """Kill whatever runs at the moment of this number; yield the moments so far."""
+
+        def kill() -> None:
+            raise Killed
+
+        with self.at(number, kill) as moments, suppress(Killed):
+            yield moments
 
 
 class WorldFiles:
@@ -264,7 +290,7 @@ class WorldUnits:
     def start(self, name: str) -> None:
         unit = self._world.units[name]
         if unit.active != "active":
-            self._world.act(f"start {name}", lambda: self._begin(name, unit))
+            self._world.act(f"start {name}", lambda: self.begin(name))
 
     def restart(self, name: str) -> None:
         self.stop(name)
@@ -279,8 +305,9 @@ class WorldUnits:
     def log_tail(self, _name: str, _lines: int = 20) -> str:
         return "Sep 01 10:00:00 host bot[7]: out of tune"
 
-    def _begin(self, name: str, unit: Running) -> None:
+    def begin(self, name: str) -> None:
         """Read what it is to run with; a unit that reads BAD fails. Its own file is as systemd read it last."""
+        unit = self._world.units[name]
         read = [self._world.files[path].data if path in self._world.files else None for path in unit.reads]
         unit.read = (self._world.loaded.setdefault(name, self._file(name)), *read)
         unit.active = "failed" if b"BAD" in unit.read else "active"
@@ -296,8 +323,6 @@ class MemoryJournal:
     def write(self, what: str, host: str | None = None, **detail: Any) -> Event:
         self._world.moment(f"before {what}")
         detail = json.loads(json.dumps(detail))
-        if what == "intent" and detail["kind"] == "command":
-            detail.setdefault("check", f"is {detail['name']}")
         self._events.append(Event(len(self._events) + 1, 0.0, "me@here", "30", what, host, detail, START))
         self._world.moment(f"after {what}")
         return self._events[-1]
@@ -317,6 +342,17 @@ class Change:
         made = Engine(self.journal, "user")  # type: ignore[arg-type]  # a journal in memory
         made.apply(self.world, made.plan(self.world, wanted), wanted)  # type: ignore[arg-type]  # a host in memory
 
+    def try_back(self) -> bool:
+        """Undo; say whether nothing stood in the way."""
+        try:
+            self.back()
+        except (EditedSince, StalePlan, VerifyFailed):
+            return False
+        return True
+
+    def put_back(self, since: int) -> bool:
+        return self.rollback.put_back(self.world, since, "it failed").changed  # type: ignore[arg-type]  # in memory
+
     @property
     def rollback(self) -> Rollback:
         return Rollback(self.journal, "user", lambda: self.world.moment("check"))  # type: ignore[arg-type]  # in memory
@@ -328,7 +364,7 @@ class Change:
     def back(self, **decisions: Any) -> bool:
         """Undo all; say whether anything was changed."""
         if HOST not in origins(self.journal.events()):
-            return False
+            return False  # nothing was ever announced
         return self.rollback.apply(self.world, self.plan(**decisions)).changed  # type: ignore[arg-type]  # in memory
 
 
@@ -337,4 +373,3 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (engine, rollback):
         monkeypatch.setattr(module, "Files", WorldFiles)
         monkeypatch.setattr(module, "Units", WorldUnits)
-    monkeypatch.setattr(rollback, "_Units", WorldUnits)
