@@ -72,7 +72,7 @@ class Engine:
         """
         fresh = self.plan(session, wanted)
         changes = changed_since(plan.seen, fresh.seen)
-        if not changes and _to_do(fresh) != _to_do(plan):
+        if not changes and [step.wanted for step in fresh.steps] != [step.wanted for step in plan.steps]:
             changes = [f"what is to be done now is: {'; '.join(fresh.describe()) or 'nothing'}"]
         if changes:
             raise StalePlan(
@@ -161,10 +161,6 @@ def _forget_failures(units: Units, name: str) -> None:
     now = units.observe([name])[name]
     if now.active in {"failed", "activating"} or now.restarts:
         units.reset_failed(name)
-
-
-def _to_do(plan: HostPlan) -> list[object]:
-    return [(step.wanted, step.describe()) for step in plan.steps]
 
 
 def _observe_files(files: Files, paths: list[str]) -> dict[str, SeenFile]:

@@ -12,6 +12,7 @@ from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
 _UNIT_FILES = (".service", ".socket", ".timer", ".path", ".target", ".mount", ".slice", ".conf")
+_SETTLED = frozenset({"active", "inactive", "failed"})
 
 
 class Act(enum.StrEnum):
@@ -150,16 +151,11 @@ def _differs(step: FileStep) -> bool:
 def _acts(before: UnitState, *, stale: bool) -> tuple[Act, ...]:
     """Say what a unit needs; ``stale``: if it runs, it runs with what was there before."""
     acts = [] if before.enabled else [Act.ENABLE]
-    if stale and _up(before):
+    if stale and before.active not in {"inactive", "failed"}:  # one on its way up may have read the old files
         acts.append(Act.RESTART)
     elif before.active != "active":
         acts.append(Act.START)
     return tuple(acts)
-
-
-def _up(unit: UnitState) -> bool:
-    """Whether it runs, or is about to: then it may have read its files."""
-    return unit.active not in {"inactive", "failed"}
 
 
 def is_unit_file(path: str) -> bool:
@@ -168,24 +164,25 @@ def is_unit_file(path: str) -> bool:
 
 
 def changed_since(then: Seen, now: Seen) -> list[str]:
-    """Say in words what is no longer as it was then.
+    """Say in words what is no longer as it was then, of all that was looked at both times.
 
-    Processes and times are not looked at; a unit that fails again and again is up at one moment and on its way up at
-    the next, which is no change.
+    Processes and times are not looked at. A unit on its way up or down may be anywhere next, as one that fails again
+    and again always is: that is no change either.
     """
     changes = [
         f"{path} was {_edit(before.state, now.files[path].state)}"
         for path, before in then.files.items()
-        if before.state != now.files[path].state
+        if path in now.files and before.state != now.files[path].state
     ]
     for name, before in then.units.items():
-        after = now.units[name]
-        if (_up(before), before.enabled) != (_up(after), after.enabled):
+        after = now.units.get(name, before)
+        moved = before.active != after.active and {before.active, after.active} <= _SETTLED
+        if moved or before.enabled != after.enabled:
             changes.append(f"{name} was {_standing(before)} and is {_standing(after)}")
     changes += [
         f"{name} was {'undone' if before else 'done'} by somebody else"
         for name, before in then.commands.items()
-        if before != now.commands[name]
+        if before != now.commands.get(name, before)
     ]
     return changes
 

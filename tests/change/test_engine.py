@@ -285,12 +285,22 @@ def test_an_empty_plan_can_be_stale_too(engine: Engine, host: Any) -> None:
         engine.apply(host, plan, WANTED)
 
 
-def test_a_plan_for_something_else_is_refused(engine: Engine, host: Any) -> None:
+def test_a_unit_that_fails_again_and_again_makes_no_plan_stale(engine: Engine, host: Any) -> None:
     furnished(host)
-    other = replace(WANTED, resources=(replace(CONFIG, content=b"other"), *WANTED.resources[1:]))
+    host.unit("bot.service").active = "activating"
     plan = engine.plan(host, WANTED)
-    with pytest.raises(StalePlan, match="what is to be done now is: replace"):
-        engine.apply(host, plan, other)
+    assert plan.describe()[-1] == "restart bot.service"
+    host.unit("bot.service").active = "failed"
+    engine.apply(host, plan, WANTED)
+    assert host.acts[-1] == ("start", "bot.service")
+
+
+@pytest.mark.parametrize("other", [(replace(CONFIG, content=b"other"), *WANTED.resources[1:]), (UNIT,), ()])
+def test_a_plan_for_something_else_is_refused(engine: Engine, host: Any, other: tuple[Any, ...]) -> None:
+    furnished(host)
+    plan = engine.plan(host, WANTED)
+    with pytest.raises(StalePlan, match="what is to be done now is: (replace|nothing)"):
+        engine.apply(host, plan, replace(WANTED, resources=other))
     assert host.acts == []
 
 

@@ -174,7 +174,9 @@ def test_a_plan_fits_as_long_as_nothing_has_changed() -> None:
     then = seen(absent(CONFIG), active="inactive")
     assert changed_since(then, seen(absent(CONFIG), active="inactive")) == []
     assert changed_since(seen(), seen(main_pid=9, restarts=3, active_since=5.0)) == []
-    assert changed_since(seen(), seen(active="activating", sub="auto-restart")) == []
+    for settled in ("active", "failed", "inactive"):
+        assert changed_since(seen(active=settled), seen(active="activating", sub="auto-restart")) == []
+        assert changed_since(seen(active="deactivating"), seen(active=settled)) == []
 
 
 @pytest.mark.parametrize(
