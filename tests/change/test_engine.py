@@ -299,7 +299,7 @@ def test_a_unit_that_fails_again_and_again_makes_no_plan_stale(engine: Engine, h
 def test_a_plan_for_something_else_is_refused(engine: Engine, host: Any, other: tuple[Any, ...]) -> None:
     furnished(host)
     plan = engine.plan(host, WANTED)
-    with pytest.raises(StalePlan, match="what is to be done now is: (replace|nothing)"):
+    with pytest.raises(StalePlan, match=r"what is to be done now is: (replace|nothing)"):
         engine.apply(host, plan, replace(WANTED, resources=other))
     assert host.acts == []
 
