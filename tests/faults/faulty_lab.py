@@ -60,6 +60,14 @@ def site_of(base: Path, *hosts: HostSettings, sudo_password: SecretRef | None = 
     )
 
 
+def write_site(base: Path, site: Site) -> Path:
+    """Write the site file of a project of its own, and return where it lies."""
+    (base / "outputs").mkdir(exist_ok=True)
+    path = base / "faulty.yaml"
+    path.write_text(site.model_dump_json(indent=2))  # JSON is YAML, too
+    return path
+
+
 class Lab:
     """Hosts that run, and a fleet to reach them with. Plain calls: the hosts' loop runs in a thread of its own."""
 
@@ -132,6 +140,15 @@ class Tripwire(threading.Thread):
     def __exit__(self, *_: object) -> None:
         self._over.set()
         self.join(30)
+
+
+def look(home: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return mode, time of writing (ns) and content of every file of a login, but what this library keeps there."""
+    files = (path for path in home.rglob("*") if path.is_file() and path.relative_to(home).parts[0] != ".runbook")
+    return {
+        str(path.relative_to(home)): (path.stat().st_mode & 0o7777, path.stat().st_mtime_ns, path.read_bytes())
+        for path in files
+    }
 
 
 def tree(folder: Path) -> dict[str, bytes]:
