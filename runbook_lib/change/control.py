@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
 from typing import Final, Literal, Protocol
 
 from runbook_lib.change.journal import Event, Journal
-from runbook_lib.errors import Aborted, ParamsError, RunbookError, Stopped
+from runbook_lib.errors import Aborted, ParamsError, RecordError, RunbookError, Stopped
 from runbook_lib.values import Progress
 
 Word = Literal["pause", "go", "abort", "stop"]
@@ -56,7 +57,8 @@ class Control:
         self._sleep = sleep
         self._pausing = threading.Lock()
         self._looking = threading.Lock()
-        self._size = -1
+        self._size = 0  # bytes, at the last look
+        self._read = 0  # bytes, of whole lines
         self._end: RunbookError | None = None
         self._pause: Event | None = None
 
@@ -99,16 +101,30 @@ class Control:
             return self._pause
 
     def _look(self) -> None:
+        """Read what was added since the last look."""
         path = self._journal.path
         size = path.stat().st_size if path.exists() else 0
         if size == self._size:
             return
-        for event in self._journal.events():
-            if event.number > self._since:
-                self._take(event)
+        if size < self._read:
+            raise RecordError(f"{path}: has become shorter", remedy="it was edited; see `runbook verify`")
+        with path.open("rb") as file:
+            file.seek(self._read)
+            whole = file.read().rpartition(b"\n")[0]  # what has no line end is no event yet
+        for line in whole.splitlines():
+            self._take(self._event(line))
+        self._read += len(whole) + 1 if whole else 0
         self._size = size
 
+    def _event(self, line: bytes) -> Event:
+        try:
+            return Event(**json.loads(line))
+        except (ValueError, TypeError):
+            raise RecordError(f"{self._journal.path}: no journal line", remedy="see `runbook verify`") from None
+
     def _take(self, event: Event) -> None:
+        if event.number <= self._since:
+            return
         if event.what == "pause":
             self._pause = event
         elif event.what == "go":

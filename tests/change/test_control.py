@@ -13,7 +13,7 @@ import pytest
 
 from runbook_lib.change.control import Control, request
 from runbook_lib.change.journal import Journal
-from runbook_lib.errors import Aborted, ParamsError, RunbookError, Stopped
+from runbook_lib.errors import Aborted, ParamsError, RecordError, RunbookError, Stopped
 from runbook_lib.values import Progress
 
 
@@ -39,8 +39,14 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def control(journal: Journal, since: int = 0, *, told: Told | None = None, naps: list[float] | None = None) -> Control:
-    """Make one whose every nap is written down and over at once."""
-    return Control(journal, since, told, sleep=(naps if naps is not None else []).append)
+    """Make one whose every nap is written down and over at once; nobody naps for ever."""
+    napped = naps if naps is not None else []
+
+    def nap(seconds: float) -> None:
+        napped.append(seconds)
+        assert len(napped) < 10
+
+    return Control(journal, since, told, sleep=nap)
 
 
 def test_without_a_word_a_step_may_begin(journal: Journal) -> None:
@@ -133,16 +139,55 @@ def test_a_wait_is_broken_by_abort_and_stop_but_not_by_a_pause(journal: Journal)
     assert (told.reports, told.lines) == (["3 candles", "2 candles"], ["gave up"])
 
 
-def test_a_journal_that_did_not_grow_is_not_read_again(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    journal.write("run", run="a")
-    asked, reads = control(journal), []
-    monkeypatch.setattr(Journal, "events", lambda _: reads.append(1) or [])
-    for _ in range(1000):
+def test_every_event_is_read_once(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look costs what is new; where nothing is, not even the file is opened."""
+    seen: list[int] = []
+    take = Control._take
+    monkeypatch.setattr(Control, "_take", lambda self, event: seen.append(event.number) or take(self, event))
+    asked = control(journal)
+    for number in range(1, 5):
+        journal.write("intent", "75", act=f"step {number}")
+        journal.write("done", "75", act=f"step {number}")
         asked.check()
-    assert len(reads) == 1
-    journal.write("done", "75")
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "open", None)
+            asked.check()
+    assert seen == list(range(1, 9))
+
+
+def test_half_a_line_is_no_word_yet(journal: Journal) -> None:
+    """Another process is about to write it, or lost its power while it did; then the next event replaces it."""
+    asked = control(journal)
+    journal.write("run", run="a")
     asked.check()
-    assert len(reads) == 2
+    whole = journal.path.read_bytes()
+    request(journal, "abort", reason="no")
+    line = journal.path.read_bytes()
+    journal.path.write_bytes(line[:-1])
+    asked.check()
+    journal.path.write_bytes(line)
+    with pytest.raises(Aborted):
+        asked.check()
+    journal.path.write_bytes(line[:-20])
+    other = control(journal)
+    other.check()
+    journal.write("intent", "75", act="replace x")
+    other.check()
+    assert [event.what for event in journal.events()] == ["run", "torn", "intent"]
+    assert journal.path.read_bytes().startswith(whole)
+
+
+def test_a_journal_that_was_edited_meanwhile_stops_the_run(journal: Journal) -> None:
+    journal.write("run", run="a")
+    asked = control(journal)
+    asked.check()
+    with journal.path.open("ab") as file:
+        file.write(b"by hand\n")
+    with pytest.raises(RecordError, match=r"journal\.jsonl: no journal line"):
+        asked.check()
+    journal.path.write_bytes(b"")
+    with pytest.raises(RecordError, match=r"journal\.jsonl: has become shorter"):
+        asked.check()
 
 
 def test_all_threads_obey_a_pause_and_one_of_them_tells(journal: Journal) -> None:

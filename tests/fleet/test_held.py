@@ -76,6 +76,13 @@ def test_it_is_kept_alive_while_nobody_asks(session: Session, host: SshHost) -> 
     assert log(host) == told
 
 
+def test_whoever_keeps_it_alive_ends_with_it(session: Session) -> None:
+    with held(session) as process:
+        process.keep(every=1000)
+        assert "held-h73" in [thread.name for thread in threading.enumerate()]
+    eventually(lambda: "held-h73" not in [thread.name for thread in threading.enumerate()])
+
+
 def test_many_threads_get_their_own_answers(session: Session) -> None:
     with held(session) as process, ThreadPoolExecutor(8) as pool:
         process.keep(every=0.001)

@@ -1,4 +1,7 @@
-"""The lock of a host: held there by a process that ends with our connection, or when it hears nothing from us."""
+"""The lock of a host: held there by a process that ends with our connection, or when it hears nothing from us.
+
+It lies in the login's home: those who log in as different users do not meet.
+"""
 
 from __future__ import annotations
 
