@@ -75,7 +75,8 @@ class Origin:
     ``since``: as it was after the event of this number; 0: before the change.
     ``leaves``: paths that were not there, and that what runs there may have written. ``made``: directories that the
     change made -> whether only root may remove them; ``tried``: those that were left because something else is in them.
-    ``owed``: units whose restart is owed. ``reload``: systemd has yet to read its unit files again.
+    ``owed``: units whose restart is owed, ``due``: those of them that owe it to an undo, which has put back already
+    what they read. ``reload``: systemd has yet to read its unit files again.
     """
 
     host: str
@@ -87,6 +88,7 @@ class Origin:
     made: Mapping[str, bool] = field(default_factory=dict)
     tried: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
+    due: frozenset[str] = frozenset()
     reload: bool = False
 
 
@@ -111,9 +113,9 @@ class Story:
         self._undoing: dict[str, dict[str, Any]] = {}
         self.touched = False
 
-    def origin(self, owed: frozenset[str]) -> Origin:
+    def origin(self, owed: frozenset[str], due: frozenset[str]) -> Origin:
         """Return what there is to go back to."""
-        return replace(self._origin, owed=owed)
+        return replace(self._origin, owed=owed, due=due)
 
     def whole(self) -> Origin:
         """Return what the host was like, what was put back already included."""

@@ -224,7 +224,7 @@ def _target(step: UndoStep, restarts: list[str], scope: Scope) -> dict[str, Any]
 
 def _failing(unit: UnitState) -> bool:
     """Whether it fails, or failed a moment ago and is up between two failures: systemd counts its starts."""
-    return unit.active == "failed" or unit.sub == "auto-restart" or unit.restarts > 0
+    return unit.active == "failed" or unit.sub.startswith("auto-restart") or unit.restarts > 0
 
 
 def _look(files: Files, wanted: Mapping[str, FileOrigin]) -> dict[str, SeenFile]:

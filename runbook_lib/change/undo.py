@@ -36,7 +36,7 @@ def origins(events: Iterable[Event], *, since: int = 0, whole: bool = False) -> 
         if event.host is not None and event.number > since:
             stories.setdefault(event.host, Story(event.host, since)).take(event)
     return {
-        host: story.whole() if whole else story.origin(owed(told, host))
+        host: story.whole() if whole else story.origin(*_debts(told, host))
         for host, story in stories.items()
         if story.touched
     }
@@ -60,8 +60,14 @@ def owed(events: Iterable[Event], host: str) -> frozenset[str]:
     from the first change that was announced in an apply that acts on it (``units`` of event ``host``), or in an undo
     that does (``restarts``), until its own act is done; what is changed after that is nothing that it reads.
     """
+    return _debts(events, host)[0]
+
+
+def _debts(events: Iterable[Event], host: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Return all units that owe a restart, and those that owe it to an undo."""
     planned: set[str] = set()
-    owing: set[str] = set()
+    forward: set[str] = set()
+    back: set[str] = set()
     for event in events:
         if event.host != host:
             continue
@@ -69,13 +75,13 @@ def owed(events: Iterable[Event], host: str) -> frozenset[str]:
         if event.what == "host":
             planned = set(event.detail["units"])
         elif event.what == "intent" and kind != "unit":
-            owing |= planned
+            forward |= planned
         elif event.what == "undo" and kind != "unit":
-            owing.update(event.detail.get("restarts", ()))
+            back.update(event.detail.get("restarts", ()))
         elif event.what in {"done", "undone"} and kind == "unit":
-            owing.discard(name)
-            planned.discard(name)
-    return frozenset(owing)
+            for each in (planned, forward, back):
+                each.discard(name)
+    return frozenset(forward | back), frozenset(back)
 
 
 def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> UndoPlan:
@@ -101,7 +107,7 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> 
     ]
     changed = any(not step.in_place for step in files) or bool(commands)
     writes = any(
-        running(seen.units[name].active) and (changed or not was.ran or name in origin.owed)
+        running(seen.units[name].active) and (changed or not was.ran or name in origin.due)
         for name, was in _read(origin, seen).items()
     )
     leaves = [LeafUndo(path) for path in reversed(origin.leaves) if writes or path in seen.leaves]
@@ -171,7 +177,7 @@ def _units(origin: Origin, seen: Seen, *, changed: bool, pause: bool) -> tuple[l
     first: list[UnitUndo] = []
     last: list[UnitUndo] = []
     for name, was in _read(origin, seen).items():
-        early, late = _acts(was, seen.units[name], stale=changed or name in origin.owed, pause=pause)
+        early, late = _acts(was, seen.units[name], stale=changed or name in origin.due, pause=pause)
         first[:0] = [UnitUndo(name, was, tuple(early), last=not late)] if early else []
         last += [UnitUndo(name, was, tuple(late), last=True)] if late else []
     return first, last

@@ -170,8 +170,11 @@ class Conflict:
         """Say in a few words what somebody did."""
         if not self.now.state.exists:
             return f"{self.path} was removed since"
+        mode = f"mode {self.now.state.mode:04o}"
         if self.now.state.sha256 == self.ours.state.sha256:
-            return f"{self.path} was set to mode {self.now.state.mode:04o} since"
+            return f"{self.path} was set to {mode} since"
+        if self.now.state.sha256 == self.before.state.sha256:
+            return f"{self.path} was put back by somebody since, with {mode}"
         return f"{self.path} was edited since"
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from undo_host import HOST, UNITS, Change, MemoryJournal, Running, World, in_memory
 
 from runbook_lib.change.resources import Command, File, Unit, Wanted
+from runbook_lib.change.rollback import Rollback
+from runbook_lib.change.undo import differences, origins
+from runbook_lib.errors import Aborted, ApplyFailed, CommandFailed, EditedSince, StalePlan, VerifyFailed
 
 __all__ = ["in_memory"]
 pytestmark = pytest.mark.usefixtures("in_memory")
@@ -113,8 +120,8 @@ def test_a_crash_at_every_moment_of_the_way_back_is_made_good_by_the_next_undo()
 
 
 def test_a_crash_on_the_way_back_from_a_crash_is_made_good_by_the_next_undo() -> None:
-    for number, _ in sweep(fresh, both, every=6):
-        for back in itertools.count(number % 5, 5):
+    for number, _ in sweep(fresh, both, every=9):
+        for back in itertools.count(number % 7, 7):
             change = fresh()
             assert killed(change, both, number)
             reached = killed(change, Change.back, back)
@@ -189,3 +196,190 @@ def test_an_edit_by_somebody_else_at_any_moment_of_an_undo_survives_it(path: str
         assert change.world.files[path].data == b"theirs"
         others = [each for each in world().files if each != path]
         assert {each: change.world.files[each] for each in others} == {each: world().files[each] for each in others}
+
+
+def test_every_act_is_announced_before_and_told_after_it(change: Change) -> None:
+    both(change)
+    told = len(change.journal.events())
+    change.world.acts.clear()
+    change.back()
+    events = change.journal.events()[told:]
+    assert [event.what for event in events] == ["undo", "undone"] * (len(events) // 2)
+    assert all(event.detail["kind"] == event.detail["key"].partition(":")[0] for event in events)
+    config = next(event.detail for event in events if event.detail["key"] == "file:bot/config.json")
+    assert config == {
+        "kind": "file",
+        "key": "file:bot/config.json",
+        "act": "put bot/config.json back",
+        "since": 0,
+        "path": "bot/config.json",
+        "to": hashlib.sha256(b"OLD").hexdigest(),
+        "mode_to": 0o640,
+        "restarts": ["helper.service", "bot.service"],
+    }
+
+
+def test_planning_an_undo_touches_nothing(change: Change) -> None:
+    both(change)
+    before, acts, events = change.world.like(), list(change.world.acts), change.journal.events()
+    assert not change.plan().empty
+    assert (change.world.like(), change.world.acts, change.journal.events()) == (before, acts, events)
+
+
+def test_nothing_of_a_host_is_touched_while_one_of_its_files_waits_for_a_decision(change: Change) -> None:
+    both(change)
+    change.world.put("bot/config.json", b"theirs", mode=0o640)
+    before, acts, events = change.world.like(), list(change.world.acts), change.journal.events()
+    with pytest.raises(EditedSince, match=r"^73: nothing was undone here: bot/config.json was edited since -> look"):
+        change.back()
+    assert (change.world.like(), change.world.acts, change.journal.events()) == (before, acts, events)
+
+
+def test_an_edit_that_is_overwritten_by_decision_is_kept_on_the_host(change: Change) -> None:
+    both(change)
+    change.world.put("bot/config.json", b"theirs", mode=0o600)
+    assert change.back(**{"bot/config.json": "overwrite"})
+    assert is_back(change)
+    assert b"theirs" in [node.data for path, node in change.world.files.items() if path.startswith(".runbook")]
+
+
+def test_a_plan_that_no_longer_fits_is_refused_before_anything_is_touched(change: Change) -> None:
+    both(change)
+    plan = change.plan()
+    change.world.put("bot/config.json", b"theirs")
+    acts = list(change.world.acts)
+    with pytest.raises(StalePlan, match=r"bot/config\.json was edited"):
+        change.rollback.apply(change.world, plan)  # type: ignore[arg-type]  # a host in memory
+    assert change.world.acts == acts
+
+
+def test_a_unit_that_came_or_went_since_is_no_reason_to_plan_again(change: Change) -> None:
+    both(change)
+    plan = change.plan()
+    change.world.units["bot.service"].active = "failed"
+    change.rollback.apply(change.world, plan)  # type: ignore[arg-type]  # a host in memory
+    assert is_back(change)
+    assert "reset-failed bot.service" in change.world.acts, "systemd gives up on what failed too often"
+
+
+def test_originals_that_are_gone_are_told_before_anything_is_touched(change: Change) -> None:
+    both(change)
+    for path in [path for path in change.world.files if path.startswith(".runbook")]:
+        del change.world.files[path]
+    acts = list(change.world.acts)
+    with pytest.raises(ApplyFailed, match=r"the original of /etc/hosts, .*service, bot/config.json is gone"):
+        change.back()
+    assert change.world.acts == acts
+
+
+@pytest.mark.parametrize(
+    ("deaf", "said"),
+    [
+        ("copy .runbook", "was put back, but something else stands there"),
+        ("remove", "was put back, but something else stands there"),
+        ("unset nat", "nat was undone, but its check still holds"),
+        ("start bot", "bot.service is inactive"),
+        ("stop helper", "helper.service is active, not enabled; it said: out of tune"),
+    ],
+)
+def test_what_the_host_does_not_show_is_a_failure_and_the_next_undo_goes_on_from_there(
+    change: Change, monkeypatch: pytest.MonkeyPatch, deaf: str, said: str
+) -> None:
+    monkeypatch.setattr("runbook_lib.change.settled.PATIENCE_SECONDS", 0.0)
+    both(change)
+    change.world.deaf = deaf
+    with pytest.raises(VerifyFailed, match=said) as caught:
+        change.back()
+    assert caught.value.host == HOST
+    last = change.journal.events()[-1]
+    assert (last.what, last.detail["why"]) == ("undo failed", caught.value.what)
+    change.world.deaf = None
+    change.back()
+    assert is_back(change)
+
+
+def test_a_command_whose_undo_fails_is_a_failure(change: Change) -> None:
+    change.forward(FIRST)
+    plan = change.plan()
+    change.world.flags.clear()  # in this very moment
+    with pytest.raises(StalePlan, match="nat was undone by somebody else"):
+        change.rollback.apply(change.world, plan)  # type: ignore[arg-type]  # a host in memory
+    change.back()
+    assert is_back(change)
+
+
+def test_what_a_full_disk_kept_from_being_written_is_put_back_without_a_restart(change: Change) -> None:
+    change.world.refuses = "begin to write bot/config.json"
+    with pytest.raises(CommandFailed):
+        change.forward(FIRST)
+    change.world.refuses = None
+    change.world.acts.clear()
+    change.put_back(0)
+    assert not [act for act in change.world.acts if "service" in act]
+    assert is_back(change)
+
+
+def test_a_unit_that_does_not_come_up_is_put_back_and_what_it_made_is_gone(change: Change) -> None:
+    bad = replace(FIRST, resources=(File("bot/config.json", b"BAD"), *FIRST.resources[1:]))
+    since = len(change.journal.events())
+    with pytest.raises(VerifyFailed):
+        change.forward(bad)
+    assert change.put_back(since)
+    assert [event.what for event in change.journal.events()].count("put back") == 1
+    assert is_back(change)
+
+
+def test_nothing_is_put_back_where_nothing_was_done(change: Change) -> None:
+    assert not change.put_back(0)
+    assert change.journal.events() == []
+
+
+def test_a_pause_or_an_abort_comes_between_two_steps(change: Change) -> None:
+    both(change)
+
+    def abort() -> None:
+        if "unset nat" in change.world.acts:
+            raise Aborted("enough", host=HOST)
+
+    rollback = Rollback(change.journal, "user", abort)  # type: ignore[arg-type]  # a journal in memory
+    with pytest.raises(Aborted):
+        rollback.apply(change.world, change.plan())  # type: ignore[arg-type]  # a host in memory
+    assert [event.what for event in change.journal.events()][-2:] == ["undo", "undone"]
+    change.back()
+    assert is_back(change)
+
+
+def test_what_has_come_back_can_be_proved_though_nothing_is_left_to_do(change: Change) -> None:
+    both(change)
+
+    def left() -> list[str]:
+        whole = origins(change.journal.events(), whole=True)[HOST]
+        return differences(whole, change.rollback.observe(change.world, whole))  # type: ignore[arg-type]  # in memory
+
+    assert len(left()) == 10
+    change.back()
+    assert left() == []
+    change.world.put("bot/config.json", b"theirs")
+    change.world.units["bot.service"].active = "inactive"
+    assert left() == ["bot/config.json is edited", "bot.service is inactive, enabled and was active, enabled"]
+
+
+STEPS = st.one_of(st.tuples(st.sampled_from(["first", "second", "back"]), st.integers(0, 170)), st.just(("reboot", 0)))
+
+
+@given(st.lists(STEPS, max_size=8))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_was_begun_cut_off_and_begun_again_comes_back(steps: list[tuple[str, int]]) -> None:
+    change = fresh()
+    acts = {
+        "first": lambda change: change.forward(FIRST),
+        "second": lambda change: change.forward(SECOND),
+        "back": Change.back,
+    }
+    for what, number in steps:
+        if what == "reboot":
+            change.world.reboot()
+        else:
+            killed(change, acts[what], number)
+    change.back()
+    assert is_back(change)

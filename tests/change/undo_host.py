@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -34,6 +35,11 @@ class Killed(BaseException):
     """What a SIGKILL is to the code that it hits: nothing after it is run."""
 
 
+@cache
+def above(path: str) -> frozenset[str]:
+    return frozenset(str(each) for each in PurePosixPath(path).parents if str(each) not in (".", "/"))
+
+
 @dataclass(frozen=True)
 class Node:
     data: bytes
@@ -55,7 +61,10 @@ class Running:
 
 @dataclass
 class World:
-    """``moment``: called wherever something may happen; in between the host answers one request whole."""
+    """``moment``: called wherever something may happen; in between the host answers one request whole.
+
+    ``deaf``, ``refuses``: how an act begins that has no effect, and one that fails.
+    """
 
     name: str = HOST
     files: dict[str, Node] = field(default_factory=dict)
@@ -64,6 +73,8 @@ class World:
     loaded: dict[str, bytes] = field(default_factory=dict)
     flags: set[str] = field(default_factory=set)
     acts: list[str] = field(default_factory=list)
+    deaf: str | None = None
+    refuses: str | None = None
     clock: int = 5_000
     moment: Callable[[str], None] = lambda _what: None
 
@@ -84,13 +95,16 @@ class World:
 
     def put(self, path: str, data: bytes, **more: Any) -> None:
         """Have a file there as anybody may leave it; its directories with it."""
-        self.directories |= {str(above) for above in PurePosixPath(path).parents if str(above) != "."}
+        self.directories |= above(path)
         self.files[path] = Node(data, **more)
 
     def act(self, what: str, effect: Callable[[], object]) -> None:
         self.moment(f"before {what}")
+        if self.refuses is not None and what.startswith(self.refuses):
+            raise CommandFailed(f"`{what}` ended with status 1: refused", remedy="mend it", host=self.name)
         self.acts.append(what)
-        effect()
+        if self.deaf is None or not what.startswith(self.deaf):
+            effect()
         for unit in self.units.values():  # what runs goes on writing while it runs
             if unit.active == "active" and unit.writes is not None and unit.writes[0] in unit.read:
                 self.put(unit.writes[1], b"by itself")
@@ -185,11 +199,8 @@ class WorldFiles:
         return frozenset(path for path in paths if path in self._world.directories or path in self._world.files)
 
     def missing_above(self, paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
-        def above(path: str) -> tuple[str, ...]:
-            parents = [str(each) for each in reversed(PurePosixPath(path).parents) if str(each) not in (".", "/")]
-            return tuple(each for each in parents if each not in self._world.directories)
-
-        return {path: above(path) for path in paths}
+        there = self._world.directories
+        return {path: tuple(sorted(each for each in above(path) if each not in there)) for path in paths}
 
     def make_private(self, path: str) -> None:
         self._world.directories.add(path)
@@ -211,7 +222,7 @@ class WorldFiles:
         beside = self._beside(path)
 
         def begin() -> None:
-            self._world.directories |= {str(above) for above in PurePosixPath(path).parents if str(above) != "."}
+            self._world.directories |= above(path)
             self._world.files[beside] = replace(node, data=node.data[:1])
 
         def end() -> None:
