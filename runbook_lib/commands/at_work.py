@@ -19,6 +19,7 @@ from runbook_lib.change.journal import Journal
 from runbook_lib.change.locks import ChangeLock, Holder, change_lock, host_locks
 from runbook_lib.commands import terminal
 from runbook_lib.commands.chosen import Chosen
+from runbook_lib.errors import RunbookError
 from runbook_lib.fleet import Fleet
 from runbook_lib.params import Site
 from runbook_lib.values import Progress
@@ -91,8 +92,11 @@ def stopping(journal: Journal) -> Iterator[None]:
     asked: list[threading.Thread] = []
 
     def ask(name: str) -> None:
-        control.request(journal, "stop", signal=name)
-        terminal.note(f"{name}: stops after the step in hand; once more cuts it off")
+        try:
+            control.request(journal, "stop", signal=name)
+            terminal.note(f"interrupted ({name}): stops after the step in hand; once more cuts it off")
+        except RunbookError as error:
+            terminal.note(f"{error}; {name} once more cuts it off")
 
     def heard(number: int, _frame: FrameType | None) -> None:
         if asked:
@@ -107,5 +111,16 @@ def stopping(journal: Journal) -> Iterator[None]:
     finally:
         for thread in asked:
             thread.join(timeout=10)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hear neither Ctrl-C nor SIGTERM for the moments that it takes to draw a record up."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -12,21 +12,24 @@ from pathlib import Path
 
 from runbook_lib.change import holds
 from runbook_lib.change.control import Control
-from runbook_lib.change.journal import Journal
+from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.locks import RUN
 from runbook_lib.commands import terminal
-from runbook_lib.commands.at_work import Listening, Work, stopping
+from runbook_lib.commands.at_work import Listening, Work, stopping, undisturbed
 from runbook_lib.commands.chosen import Chosen
 from runbook_lib.errors import Aborted, GateFailed, GateInconclusive, Held, Locked, RunbookError, Stopped
+from runbook_lib.record import statement
 from runbook_lib.record.assemble import Ending, Record, assemble
 from runbook_lib.record.by_hand import is_rolled_back
 from runbook_lib.runner.run import Kernels, NotebookRun, run
-from runbook_lib.runner.standing import standing
+from runbook_lib.runner.standing import next_step
 from runbook_lib.values import Verdict
 
-CUT_OFF = "cut off by the operator, maybe in the middle of a step -> --resume goes on, `runbook rollback` undoes"
+CUT_OFF = "cut off by the operator, maybe in the middle of a step"
 OPEN = (GateInconclusive, Held, Stopped, Aborted, Locked)
 """What stops a run without anything having failed."""
+WAITING = (Held, Stopped, Aborted)
+"""What somebody decided: only they, or somebody like them, can say how to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +84,16 @@ def _execute(work: Work, job: Job) -> Outcome:
         told.stop(Stopped, CUT_OFF)
         raise
     finally:
-        kind = told.stopped.__name__ if told.stopped is not None else None
-
-        def last_words(record: Record) -> None:
-            journal.write("ended", run=work.holder.run, verdict=record.verdict, why=record.sentence, error=kind)
-
-        record = assemble(folder, told.ending(rolled_back=is_rolled_back(journal.events())), last_words)
+        with undisturbed():
+            record = _draw_up(journal, work, told)
     return Outcome(chosen, record, told.stopped)
+
+
+def _draw_up(journal: Journal, work: Work, told: _Told) -> Record:
+    def last_words(record: Record) -> None:
+        journal.write("ended", run=work.holder.run, verdict=record.verdict, why=record.sentence, error=told.error)
+
+    return assemble(work.chosen.folder, told.ending(journal.events()), last_words)
 
 
 def _begin(journal: Journal, work: Work, job: Job) -> int:
@@ -99,6 +105,7 @@ def _begin(journal: Journal, work: Work, job: Job) -> int:
         pid=os.getpid(),
         notebooks=names,
         resume=job.resume,
+        dry_run=job.dry_run,
         command=work.holder.command,
         named=work.chosen.named,
     )
@@ -111,8 +118,13 @@ def _begin(journal: Journal, work: Work, job: Job) -> int:
 
 
 def _run(journal: Journal, since: int, work: Work, job: Job) -> Iterator[NotebookRun]:
-    """Run the notebooks, as long as nobody asks for an end; yield how each ended."""
+    """Run the notebooks, as long as nobody asks for an end; yield how each ended. Without any, there is just a record.
+
+    So it is where an earlier run was cut off after its last notebook, before it had drawn one up.
+    """
     chosen = work.chosen
+    if not job.notebooks:
+        return
     with stopping(journal), terminal.waiting(job.notebooks[0].stem) as waits:
         listening = Listening(waits, work.lock)
         control = Control(journal, since, waits)
@@ -150,13 +162,21 @@ class _Told:
         """Something stopped it."""
         self.stopped, self._why = kind, why
 
-    def ending(self, *, rolled_back: bool) -> Ending:
-        """Return it for the record."""
-        manifest = self._chosen.runbook.manifest
+    @property
+    def error(self) -> str | None:
+        """Name of the kind of what stopped it."""
+        return self.stopped.__name__ if self.stopped is not None else None
+
+    def ending(self, events: Sequence[Event]) -> Ending:
+        """Return it for the record; what waits for somebody says in its sentence how to go on."""
+        manifest, rolled_back = self._chosen.runbook.manifest, is_rolled_back(events)
+        if self.stopped in WAITING:
+            then = next_step(self._chosen.change_id, events, manifest.rollback, self.error)
+            self._why = f"{self._why.partition(' -> ')[0]} -> {then}"
         return Ending(
             manifest.title,
             self._chosen.site.site,
-            self._job.started,
+            events[0].at if self._job.resume else self._job.started,
             time.time(),
             dry_run=self._job.dry_run,
             stopped_by=_verdict(self.stopped) if self.stopped is not None else None,
@@ -176,13 +196,28 @@ def conclude(outcome: Outcome) -> None:
 
     A gate that did not let pass in an earlier run counts, too.
     """
-    chosen, record = outcome.chosen, outcome.record
-    terminal.verdict(record.verdict, record.sentence)
+    chosen, stopped = outcome.chosen, outcome.stopped
+    _tell(chosen, outcome.record.verdict, outcome.record.sentence)
+    if stopped not in WAITING:  # there the sentence says it
+        error = stopped.__name__ if stopped is not None else None
+        rollback = chosen.runbook.manifest.rollback
+        terminal.note(f"next: {next_step(chosen.change_id, chosen.events(), rollback, error)}")
+    if stopped is not None:
+        raise SystemExit(stopped.exit_code)
+    if outcome.record.verdict is Verdict.FAILED:
+        raise SystemExit(GateFailed.exit_code)
+
+
+def recall(chosen: Chosen) -> None:
+    """Say once more how a change ended of which nothing is left to do; exit as it says."""
+    predicate = statement.read(chosen.folder)["predicate"]
+    terminal.note("every notebook ran to its end; nothing was done now")
+    _tell(chosen, Verdict(predicate["verdict"]), predicate["sentence"])
+    if predicate["verdict"] == Verdict.FAILED:
+        raise SystemExit(GateFailed.exit_code)
+
+
+def _tell(chosen: Chosen, verdict: Verdict, sentence: str) -> None:
+    terminal.verdict(verdict, sentence)
     terminal.note(f"report: {chosen.folder.report}")
     terminal.note(f"record: {chosen.folder.record}")
-    now = standing(chosen.change_id, chosen.events(), None, chosen.runbook.manifest.rollback)
-    terminal.note(f"next: {now.then}")
-    if outcome.stopped is not None:
-        raise SystemExit(outcome.stopped.exit_code)
-    if record.verdict is Verdict.FAILED:
-        raise SystemExit(GateFailed.exit_code)

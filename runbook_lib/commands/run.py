@@ -11,7 +11,7 @@ import click
 from runbook_lib.commands import options
 from runbook_lib.commands.at_work import at_work
 from runbook_lib.commands.chosen import Chosen
-from runbook_lib.commands.execute import Job, conclude, execute
+from runbook_lib.commands.execute import Job, conclude, execute, recall
 from runbook_lib.errors import ParamsError
 from runbook_lib.runner import resume as resuming
 
@@ -47,6 +47,9 @@ def run(  # noqa: PLR0913 - click hands over what was typed
     with at_work(chosen) as work:
         if resume:
             notebooks = resuming.remaining(chosen.folder, chosen.events(), chosen.runbook)
+            if not notebooks and chosen.is_intact():
+                recall(chosen)
+                return
         else:
             resuming.require_new(chosen.change_id, chosen.events(), chosen.runbook, again=bool(only) and not dry_run)
             notebooks = asked

@@ -16,21 +16,17 @@ from runbook_lib.runner.standing import is_begun
 
 
 def remaining(folder: ChangeFolder, events: Sequence[Event], runbook: Runbook) -> list[Path]:
-    """Return the first notebook that did not run to its end in earnest, and all after it.
+    """Return the first notebook that did not run to its end in earnest, and all after it; none if all of them did.
 
     Raises ParamsError if there is nothing to go on with.
     """
     change = folder.change_id
-    if not any(event.what == OPENED and not event.detail["dry_run"] for event in events):
+    if not any(event.what in ("run", OPENED) and not event.detail.get("dry_run") for event in events):
         raise ParamsError(f"change {change} was not begun", remedy=f"`runbook run --change {change}` begins it")
     _refuse_undone(change, events, runbook.manifest.rollback)
     left = list(runbook.notebooks)
     while left and _completed(folder, left[0].stem, events):
         left.pop(0)
-    if not left:
-        raise ParamsError(
-            f"every notebook of change {change} ran to its end", remedy=f"see `runbook report --change {change}`"
-        )
     return left
 
 

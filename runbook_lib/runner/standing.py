@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from runbook_lib.change.journal import Event
 from runbook_lib.change.locks import Holder
+from runbook_lib.change.undo import owed
 from runbook_lib.record.by_hand import OPENED, is_rolled_back
 from runbook_lib.runner.history import moment
 
@@ -24,6 +25,7 @@ class State(enum.StrEnum):
     RUNNING = "running"
     PAUSED = "paused"
     ENDING = "ending"
+    BUSY = "busy"
     CUT_OFF = "cut off"
     HELD = "held"
     STOPPED = "stopped"
@@ -34,6 +36,7 @@ class State(enum.StrEnum):
 
 
 LIVE: Final = (State.RUNNING, State.PAUSED, State.ENDING)
+"""Somebody is at work who listens."""
 _ENDINGS: Final = {"Held": State.HELD, "Stopped": State.STOPPED, "Aborted": State.ABORTED}
 
 
@@ -93,6 +96,11 @@ def standing(change: str, events: Sequence[Event], holder: Holder | None, rollba
     return Standing(change, state, said, _next(change, state, told), since, fates(events))
 
 
+def next_step(change: str, events: Sequence[Event], rollback: str | None, error: str | None) -> str:
+    """Say what to do next about a run that an ``error`` of that name has just ended; None if nothing did."""
+    return _next(change, _ENDINGS.get(str(error), State.ENDED), _Told(events, rollback))
+
+
 def is_begun(events: Sequence[Event]) -> bool:
     """Whether the change has announced a step that was not undone since."""
     return any(event.what == "intent" for event in events) and not is_rolled_back(events)
@@ -106,7 +114,10 @@ def _alive(told: _Told, holder: Holder) -> tuple[State, str, float]:
     word = _last(told.own, "pause", "go", "abort", "stop")
     opened = _last(told.own, OPENED)
     phase = holder.phase or (opened.phase if opened is not None else "")
-    at_work = f"{phase or holder.command}, by {holder.by} (process {holder.pid} on {holder.machine})"
+    who = f"by {holder.by} (process {holder.pid} on {holder.machine})"
+    at_work = f"{phase or holder.command}, {who}"
+    if holder.run and (told.ended is not None or told.began is None or told.began.detail["run"] != holder.run):
+        return State.BUSY, f"{holder.command}, {who}", holder.since  # it locks, plans, or draws its record up
     if word is None or word.what == "go":
         return State.RUNNING, at_work, holder.since
     if word.what == "pause":
@@ -120,7 +131,9 @@ def _at_rest(told: _Told) -> tuple[State, str, float | None]:
     opened, began, ended = _last(told.events, OPENED), told.began, told.ended
     back = _last(told.events, "rolled back")
     if back is not None and is_rolled_back(told.events):
-        return State.ROLLED_BACK, f"by {back.by}", back.at
+        failed = ended is not None and told.undoing and ended.detail["verdict"] != "Successful"
+        after = f"; then {ended.detail['verdict']}: {ended.detail['why']}" if ended is not None and failed else ""
+        return State.ROLLED_BACK, f"by {back.by}{after}", back.at
     if opened is not None and (began is None or (ended is not None and opened.number > ended.number)):
         return State.BY_HAND, f"{opened.phase} was opened last, by {opened.by}", opened.at
     if ended is not None:
@@ -140,39 +153,48 @@ def _at_rest(told: _Told) -> tuple[State, str, float | None]:
 
 def _next(change: str, state: State, told: _Told) -> str:
     name = f"{change}{told.named}"
-    again = f"runbook rollback --change {name}" if told.undoing else f"runbook run --change {name} --resume"
+    anew = f"runbook run --change {name}"
+    again = f"runbook rollback --change {name}" if told.undoing else f"{anew} --resume"
     can_undo = is_begun(told.events) and told.rollback is not None and not told.undoing
     undo = f"; `runbook rollback --change {name}` undoes it" if can_undo else ""
     hold = _last(told.events, "hold")
-    well = told.ended is not None and told.ended.detail["verdict"] == "Successful"
-    done = f"`runbook report --change {change}`{undo}"
-    running = f"`runbook pause --change {change}` holds it before the next step"
+    well = told.ended is None or told.ended.detail["verdict"] == "Successful"
+    in_earnest = any(event.what in ("run", OPENED) and not event.detail.get("dry_run") for event in told.events)
+    report = f"`runbook report --change {change}`"
+    wait = f"wait; `runbook status --change {change}` tells when it has ended"
     words = {
-        State.NEW: f"`runbook run --change {name}` carries it out",
-        State.PLANNED: f"`runbook run --change {name}` carries it out",
-        State.RUNNING: running,
-        State.ENDING: f"wait; `runbook status --change {change}` tells when it has ended",
+        State.NEW: f"`{anew}` carries it out",
+        State.PLANNED: f"`{anew}` carries it out",
+        State.RUNNING: f"`runbook pause --change {change}` holds it before the next step",
+        State.ENDING: wait,
+        State.BUSY: wait,
         State.PAUSED: f"`runbook go --change {change}` goes on; `runbook abort --change {change} --reason WHY` ends it",
         State.HELD: f"`{again} --approve {hold.detail['hold'] if hold is not None else 'HOLD'}` goes on{undo}",
-        State.ROLLED_BACK: f"`runbook report --change {change}`; to try again, begin another change",
+        State.ROLLED_BACK: f"{report}; to try again, begin another change" if well else f"`{again}` looks again",
     }
-    return words.get(state, done if state is State.ENDED and well else f"`{again}` goes on{undo}")
+    if state in words:
+        return words[state]
+    if not in_earnest:
+        return f"`{anew}` carries it out"
+    return f"{report}{undo}" if state is State.ENDED and well else f"`{again}` goes on{undo}"
 
 
-def fates(events: Iterable[Event]) -> dict[str, str]:
+def fates(events: Sequence[Event]) -> dict[str, str]:
     """Return what became of each host that anything was done on."""
     found: dict[str, list[Event]] = {}
     for event in events:
         if event.host is not None and event.what in _STEPS:
             found.setdefault(event.host, []).append(event)
-    return {host: _fate(steps) for host, steps in found.items()}
+    return {host: _fate(steps, owed(events, host)) for host, steps in found.items()}
 
 
-def _fate(steps: Sequence[Event]) -> str:
+def _fate(steps: Sequence[Event], owing: Collection[str]) -> str:
     last, back, forward = steps[-1], _last(steps, "put back"), _last(steps, "intent")
     act = last.detail.get("act", "a step")
     if last.what in ("failed", "undo failed"):
         return f"failed: {act}: {last.detail.get('why', 'no reason is known')}"
+    if last.what == "done" and owing:
+        return f"half done: {act} at {moment(last.at)}; {', '.join(sorted(owing))} still runs as before"
     if last.what == "done":
         return f"done at {moment(last.at)}"
     if last.what != "undone":
