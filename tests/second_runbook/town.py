@@ -83,6 +83,7 @@ class Town:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
+        self._listener: asyncio.Server | None = None
         self._call(self._embedded.start())
         self.keep("original")
 
@@ -167,10 +168,12 @@ class Town:
             await writer.drain()
             writer.close()
 
-        self._call(asyncio.start_unix_server(serve, path))
+        self._listener = self._call(asyncio.start_unix_server(serve, path))
 
     def close(self) -> None:
         """Stop the hosts; no process is left."""
+        if self._listener is not None:
+            self._call(_closed(self._listener))
         self._call(self._embedded.stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -180,6 +183,11 @@ class Town:
 
     def _call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+
+async def _closed(listener: asyncio.Server) -> None:
+    listener.close()
+    await listener.wait_closed()
 
 
 def entries(top: Path) -> dict[str, Entry]:

@@ -47,7 +47,7 @@ class Ended:
 
 
 class Ground:
-    """A town and a change of it; commands are carried out in ready interpreters, or in fresh ones where there are none."""
+    """A town and a change of it. Commands run in ready interpreters, or in fresh ones where there are none."""
 
     def __init__(self, town: Town, interpreters: Interpreters | None = None) -> None:
         self.town = town
@@ -98,18 +98,13 @@ class Ground:
                 command, cwd=self.town.directory, env=env, stdout=output, stderr=output, check=False, timeout=SECONDS
             ).returncode
 
-    def clear(self) -> None:
-        """Begin anew: hosts as they were, no change."""
-        self.town.reset()
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def keep(self, name: str) -> None:
+        """Keep hosts and change as they are now, to `return_to`."""
+        self.town.keep(name)
+        shutil.copytree(self.folder, self.town.directory / f"{name}-change", symlinks=True)
 
-    def keep(self) -> None:
-        """Keep hosts and change as they are now, to `return_to_kept`."""
-        self.town.keep("kept")
-        shutil.copytree(self.folder, self.town.directory / "kept-change", symlinks=True)
-
-    def return_to_kept(self) -> None:
+    def return_to(self, name: str) -> None:
         """Put hosts and change back as they were kept; the hosts are booted for it."""
-        self.town.reset("kept")
-        shutil.rmtree(self.folder)
-        shutil.copytree(self.town.directory / "kept-change", self.folder, symlinks=True)
+        self.town.reset(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.copytree(self.town.directory / f"{name}-change", self.folder, symlinks=True)

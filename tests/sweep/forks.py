@@ -26,16 +26,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import nbformat
+
 FAULTS = Path(__file__).parent / "faults"
 IMPORTED = (
-    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.interactiveshell"),
+    *(
+        "ipykernel.kernelapp",
+        "ipykernel.ipkernel",
+        "ipykernel.zmqshell",
+        "ipykernel.debugger",
+        "tornado.platform.asyncio",
+    ),
+    *("IPython.core.interactiveshell", "IPython.core.oinspect", "IPython.core.completerlib", "IPython.core.debugger"),
+    *("IPython.core.logger", "IPython.extensions.storemagic", "ipykernel.kernelspec", "faulthandler"),
     *("jupyter_client.manager", "jupyter_client.asynchronous", "papermill", "scrapbook", "nbformat"),
     *("runbook_lib.__main__", "runbook_lib.commands.run", "runbook_lib.runner.run", "runbook_lib.runner.phase"),
-    *("runbook_lib.runner.changing", "runbook_lib.record.assemble", "runbook_lib.view.charts", "http.client"),
+    *("runbook_lib.runner.changing", "runbook_lib.runner.undoing", "runbook_lib.record.assemble"),
+    *("http.client", "ruamel.yaml.mergevalue", "rich._emoji_codes", "encodings.latin_1", "encodings.unicode_escape"),
 )
 AFRESH = (("ipykernel", "kernelapp"),)  # reads the environment when it is imported
 KERNELS = 3  # notebooks of the longest run
-THREADLESS = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}  # threads do not fork
+SETTINGS = {
+    "OPENBLAS_NUM_THREADS": "1",  # threads do not fork
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # it would warn of what nobody debugs
+}
 NOTHING = Path(os.devnull)
 _SIZE = 1 << 16
 
@@ -49,7 +64,7 @@ class Interpreters:
             self._process = subprocess.Popen(
                 [sys.executable, __file__, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
-                env={**os.environ, **THREADLESS},
+                env={**os.environ, **SETTINGS},
             )
         self._link = ours
         if self._link.recv(_SIZE) != b"ready":
@@ -80,6 +95,8 @@ def serve(link: socket.socket) -> None:
     """Fork a runner for every order, one after the other, and tell its id and how it ended."""
     for module in IMPORTED:
         importlib.import_module(module)
+    for known in (nbformat.v4.new_notebook(), nbformat.v4.new_notebook(nbformat_minor=4)):
+        nbformat.validate(known)  # compiles the schema
     for package, module in AFRESH:
         delattr(sys.modules[package], module)
         del sys.modules[f"{package}.{module}"]
