@@ -15,6 +15,15 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
+def steady() -> Clock:
+    """Return a clock that shows unix seconds and goes on evenly, whatever becomes of the machine's own.
+
+    A machine's clock may be set in the middle of a wait, forth or back; a wait must neither end at once nor never.
+    """
+    ahead = time.time() - time.monotonic()
+    return lambda: ahead + time.monotonic()
+
+
 MIME: Final = "application/vnd.runbook.progress+json"
 LINE_EVERY: Final = 5.0  # seconds between two lines on a terminal
 
@@ -57,7 +66,7 @@ class Lines:
     def report(self, progress: Progress) -> None:
         """Write a line if the wait is new or the last line is old."""
         now = self.clock()
-        if self._last is None or self._last[0] != progress.what or now - self._last[1] >= self.every:
+        if self._last is None or self._last[0] != progress.what or abs(now - self._last[1]) >= self.every:
             self._last = (progress.what, now)
             self._write(sentence(progress, now))
 
@@ -111,11 +120,11 @@ def in_kernel() -> bool:
 class Waiting:
     """One wait, from its first report to its last line, as the body of a ``with``."""
 
-    def __init__(self, what: str, to: Reporter | None = None, *, clock: Clock = time.time) -> None:
+    def __init__(self, what: str, to: Reporter | None = None, *, clock: Clock | None = None) -> None:
         self.what = what
         self._to = to if to is not None else reporter()
-        self._clock = clock
-        self._began = clock()
+        self._clock = clock or steady()
+        self._began = self._clock()
         self._last = Progress(what)
 
     def __enter__(self) -> Self:
@@ -142,13 +151,14 @@ def wait_until(  # noqa: PLR0913 - the clock and the sleep are there for tests
     seconds: float,
     every: float = 1.0,
     reporter: Reporter | None = None,
-    clock: Clock = time.time,
+    clock: Clock | None = None,
     sleep: Sleep = time.sleep,
 ) -> T | None:
     """Ask ``condition`` every ``every`` seconds until it is true; None when it was not within ``seconds``.
 
     It is asked at least once, and once more at the very end. The caller says what a None means.
     """
+    clock = clock or steady()
     until = clock() + seconds
     with Waiting(what, reporter, clock=clock) as waiting:
         while True:
@@ -168,10 +178,14 @@ def countdown(
     until: float,
     reporter: Reporter | None = None,
     *,
-    clock: Clock = time.time,
+    clock: Clock | None = None,
     sleep: Sleep = time.sleep,
 ) -> None:
-    """Wait for a moment that is known (unix seconds), telling every second how long still."""
+    """Wait for a moment that is known (unix seconds), telling every second how long still.
+
+    ``clock``: by which that moment was told; waits one after the other share one that is `steady`.
+    """
+    clock = clock or steady()
     with Waiting(what, reporter, clock=clock) as waiting:
         while (now := clock()) < until:
             waiting.report(Progress(what, until))

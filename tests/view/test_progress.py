@@ -66,6 +66,36 @@ def test_countdown_ends_at_its_moment() -> None:
     assert silent.lines == ["waited 3.5 s for the candle's close"]
 
 
+@pytest.mark.parametrize("jump", [3600, -3600])
+def test_waits_are_as_long_as_they_were_however_the_clock_is_set(monkeypatch: pytest.MonkeyPatch, jump: int) -> None:
+    machine = Clock()
+    even = Clock()
+    monkeypatch.setattr("runbook_lib.view.progress.time.time", machine)
+    monkeypatch.setattr("runbook_lib.view.progress.time.monotonic", even)
+
+    def sleep(seconds: float) -> None:
+        even.sleep(seconds)
+        machine.sleep(seconds + (jump if even.now == 1002 else 0))
+
+    silent = Silent()
+    assert wait_until("it", lambda: None, seconds=5, reporter=silent, sleep=sleep) is None
+    assert even.now == 1005
+    even.now, machine.now = 1000, 5000
+    countdown("the candle's close", 5004, silent, sleep=sleep)
+    assert even.now == 1004
+    assert silent.lines == ["gave up waiting for it after 5 s: 0 of 1", "waited 4 s for the candle's close"]
+
+
+def test_lines_go_on_when_the_clock_was_set_back() -> None:
+    clock, stream = Clock(), io.StringIO()
+    lines = Lines(stream, clock)
+    lines.report(Progress("bots"))
+    clock.now -= 3600
+    lines.report(Progress("bots"))
+    lines.report(Progress("bots"))
+    assert stream.getvalue().splitlines() == ["waiting for bots"] * 2
+
+
 def test_an_error_within_a_wait_is_told_as_giving_up() -> None:
     silent = Silent()
     waiting = Waiting("bots", silent, clock=Clock())
