@@ -204,3 +204,41 @@ def test_drawn_up_again_it_covers_what_has_come_since(
     ran("20_m", gate_ready=[check(GOOD)])
     assert statement.check(folder) == ["notebooks/20_m.ipynb: added"]
     assert draw().verdict is GOOD
+
+
+def test_a_change_that_was_rolled_back_is_told_by_its_rollback_alone(ran: Callable[..., Path], draw: Draw) -> None:
+    ran("40_b", gate_x=[check(BAD)], sentence="forward", claims=[claim("C1", GOOD)], figures={"calls_after": 110})
+    ran("90_back", gate_y=[check(GOOD)], sentence="all is as it was", figures={"calls_after": 440})
+    record = draw(rollback="90_back", rolled_back=True)
+    assert (record.verdict, record.sentence, record.claims) == (GOOD, "all is as it was", ())
+    assert record.figures["calls_after"] == 440
+    assert draw(rollback="90_back").verdict is BAD
+
+
+def test_a_rollback_that_kept_no_gate_proves_nothing(ran: Callable[..., Path], draw: Draw) -> None:
+    ran("40_b", gate_x=[check(GOOD)])
+    ran("90_back")
+    record = draw(rollback="90_back", rolled_back=True)
+    assert (record.verdict, record.sentence) == (OPEN, "rolled back: everything that this change did was undone")
+
+
+def test_a_rollback_that_was_only_laid_out_is_missed_by_nobody(
+    ran: Callable[..., Path], draw: Draw, notebook: Write, make: SimpleNamespace, folder: ChangeFolder
+) -> None:
+    ran("40_b", gate_x=[check(GOOD)])
+    notebook(make.code("x", status="pending"), name="90_back", directory=folder.notebooks)
+    assert draw(rollback="90_back").verdict is GOOD
+    assert draw().verdict is OPEN
+
+
+def test_last_words_are_heard_before_digests_are_taken(ran: Callable[..., Path], folder: ChangeFolder) -> None:
+    ran("10_a", gate_x=[check(GOOD)])
+    heard: list[Record] = []
+
+    def last_words(record: Record) -> None:
+        heard.append(record)
+        folder.journal.write_text("ended\n")
+
+    record = assemble(folder, Ending("t", "lab", 1.0, 2.0), last_words)
+    assert heard == [record]
+    assert statement.check(folder) == []

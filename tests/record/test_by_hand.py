@@ -126,3 +126,38 @@ def test_a_journal_that_was_touched_is_refused(
     folder.journal.write_text(folder.journal.read_text().replace("100.0", "50.0"))
     with pytest.raises(RecordError, match="chain is broken"):
         by_hand.ending(folder, "Title")
+
+
+def test_a_notebook_of_the_runbook_that_is_not_there_was_not_run(
+    step: Callable[..., None], cells: SimpleNamespace, folder: ChangeFolder
+) -> None:
+    step("10_a", cells.gate, at=100.0)
+    ended = by_hand.ending(folder, "Title", notebooks=("10_a", "20_b"), rollback="90_back")
+    assert ended.not_run == ("20_b",)
+    assert assemble(folder, ended).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize("name", ["Held", "Stopped", "Aborted", "Locked"])
+def test_what_somebody_decided_has_not_failed(
+    step: Callable[..., None], make: SimpleNamespace, folder: ChangeFolder, name: str
+) -> None:
+    step("10_a", make.code("y", make.error(name, "waits -> go on")), at=100.0)
+    ended = by_hand.ending(folder, "Title")
+    assert (ended.stopped_by, ended.why) == (Verdict.INCONCLUSIVE, "waits -> go on")
+
+
+def test_what_was_rolled_back_is_told_by_the_rollback(
+    step: Callable[..., None], cells: SimpleNamespace, folder: ChangeFolder
+) -> None:
+    step("10_a", cells.gate, at=100.0)
+    step("20_b", cells.bad, at=200.0)
+    Journal(folder.journal, "20_b").write("intent", "a")
+    step("90_back", cells.gate, at=300.0)
+    told = {"notebooks": ("10_a", "20_b", "30_c"), "rollback": "90_back"}
+    assert by_hand.ending(folder, "Title", **told).stopped_by is Verdict.FAILED
+    Journal(folder.journal, "90_back").write("rolled back")
+    ended = by_hand.ending(folder, "Title", **told)
+    assert (ended.rolled_back, ended.stopped_by, ended.not_run) == (True, None, ())
+    assert assemble(folder, ended).verdict is Verdict.SUCCESSFUL
+    Journal(folder.journal, "20_b").write("intent", "a")
+    assert not by_hand.ending(folder, "Title", **told).rolled_back

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jupyter_client.blocking.client import BlockingKernelClient
+from jupyter_client.manager import start_new_kernel
 
 from runbook_lib.change import holds
 from runbook_lib.change.journal import Journal
@@ -119,3 +124,49 @@ def test_an_answer_that_is_no_decision_decides_nothing(journal: Journal) -> None
 def test_a_dry_run_decides_nothing(journal: Journal) -> None:
     assert hold.decide(journal, "a", "x", dry_run=True, ask=Person("keep")) is None
     assert what(journal) == []
+
+
+CELL = """
+from runbook_lib.runner import hold
+print("answer:", hold.someone_there("May work begin?"))
+"""
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[BlockingKernelClient]:
+    environment = {name: value for name, value in os.environ.items() if name != "RUNBOOK_RUN"}
+    manager, client = start_new_kernel(kernel_name="python3", env=environment)
+    yield client
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+
+
+def said(kernel: BlockingKernelClient, cell: str, *, typed: str | None) -> tuple[list[str], str]:
+    """Run a cell; return what its person was asked, and what it printed."""
+    asked: list[str] = []
+    printed: list[str] = []
+
+    def answer(message: dict[str, Any]) -> None:
+        asked.append(message["content"]["prompt"])
+        kernel.input(typed or "")
+
+    def hear(message: dict[str, Any]) -> None:
+        printed.append(message["content"].get("text", ""))
+
+    kernel.execute_interactive(
+        cell, allow_stdin=typed is not None, stdin_hook=answer, output_hook=hear, timeout=60, store_history=False
+    )
+    return asked, "".join(printed).strip()
+
+
+def test_in_jupyterlab_a_person_is_asked(kernel: BlockingKernelClient) -> None:
+    assert said(kernel, CELL, typed=" go ") == (["May work begin? "], "answer: go")
+
+
+def test_a_kernel_that_nobody_sits_at_asks_nobody(kernel: BlockingKernelClient) -> None:
+    assert said(kernel, CELL, typed=None) == ([], "answer: None")
+
+
+def test_a_kernel_of_a_run_asks_nobody(kernel: BlockingKernelClient) -> None:
+    cell = f"import os; os.environ['RUNBOOK_RUN'] = 't'{CELL}del os.environ['RUNBOOK_RUN']"
+    assert said(kernel, cell, typed="go") == ([], "answer: None")

@@ -10,8 +10,9 @@ from typing import Any
 
 import nbformat
 import pytest
+from papermill.iorw import papermill_io
 
-from runbook_lib.errors import GateFailed, GateInconclusive, ParamsError, RunbookError, RunError
+from runbook_lib.errors import GateFailed, GateInconclusive, ParamsError, RunbookError, RunError, Stopped
 from runbook_lib.record import executed
 from runbook_lib.runner import run as runner
 from runbook_lib.runner.run import Kernels, NotebookRun, lay_out, run
@@ -217,3 +218,37 @@ def test_notebooks_are_laid_out_once_with_their_parameters(tmp_path: Path) -> No
     assert not executed.read(out / "10_a.ipynb").completed
     with pytest.raises(ParamsError, match="has no parameter x"):
         lay_out(notebooks, out, {"x": 1})
+
+
+def test_a_runbooks_own_modules_are_laid_out_beside_its_notebooks(tmp_path: Path) -> None:
+    notebooks = write(tmp_path, n10_a=PASSES)
+    (tmp_path / "of_ours.py").write_text("x = 1\n")
+    (out := tmp_path / "out").mkdir()
+    lay_out(notebooks, out, {"site": "mine.yaml"})
+    assert sorted(path.name for path in out.iterdir()) == ["10_a.ipynb", "of_ours.py"]
+
+
+def test_who_begins_a_notebook_is_asked_first_and_may_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+
+    def begin(name: str) -> None:
+        begun.append(name)
+        if name == "20_b":
+            raise Stopped("SIGINT")
+
+    monkeypatch.setattr(runner, "_run_one", lambda notebook, *_: NotebookRun(notebook.stem, notebook, 0.0, 0.0))
+    runs = run(write(tmp_path, n10_a=PASSES, n20_b=PASSES), tmp_path, {}, Kernels(tmp_path, [].append), begin=begin)
+    assert next(runs).name == "10_a"
+    with pytest.raises(Stopped):
+        next(runs)
+    assert begun == ["10_a", "20_b"]
+
+
+def test_an_executed_notebook_is_whole_and_masked_whenever_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.ipynb"
+    papermill_io.write('{"ws_token": "Zk3v9QeT7xLr2PwY"}', str(path))
+    inode = path.stat().st_ino
+    papermill_io.write("{}", str(path))
+    assert path.stat().st_ino != inode  # renamed into its place, never written into
+    papermill_io.write('{"ws_token": "Zk3v9QeT7xLr2PwY"}', str(path))
+    assert "Zk3v9QeT7xLr2PwY" not in path.read_text()
