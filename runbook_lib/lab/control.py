@@ -93,9 +93,10 @@ def up(settings: LabSettings, *, report: Reporter, with_parent: bool) -> LabStat
 
 def _answering(process: subprocess.Popen[bytes], directory: Path, log: Path, report: Reporter) -> LabStatus:
     """Wait until a lab that was just started answers."""
-    deadline = time.time() + START_SECONDS
-    while time.time() < deadline:
-        report(Progress("the lab's hosts and exchange to answer", deadline))
+    deadline = time.monotonic() + START_SECONDS
+    until = time.time() + START_SECONDS
+    while time.monotonic() < deadline:
+        report(Progress("the lab's hosts and exchange to answer", until))
         if process.poll() is not None:
             last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it said nothing"]
             raise LabError(f"the lab ended at once: {last[0]}", remedy=f"read {log}")

@@ -126,7 +126,7 @@ def _refuse_unknown(notebook: Path, parameters: Mapping[str, Any]) -> None:
 
 def _run_one(notebook: Path, output: Path, parameters: Mapping[str, Any], kernels: Kernels) -> NotebookRun:
     output.parent.mkdir(parents=True, exist_ok=True)
-    started = time.time()
+    started, began = time.time(), time.monotonic()
     error: str | None = None
     kind: type[errors.RunbookError] = RunError
     try:
@@ -147,7 +147,7 @@ def _run_one(notebook: Path, output: Path, parameters: Mapping[str, Any], kernel
     except PapermillExecutionError as failure:
         kind = _kind(failure.ename)
         error = _one_line(failure.ename, failure.evalue)
-    return NotebookRun(notebook.stem, output, started, time.time() - started, error, kind)
+    return NotebookRun(notebook.stem, output, started, time.monotonic() - began, error, kind)
 
 
 def _from_here(path: Path) -> str:
