@@ -80,11 +80,23 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
             try:
                 return client.execute(stderr=said, **({"env": dict(environment)} if environment is not None else {}))
             except DeadKernelError:
+                _cut_off(nb_man)
                 said.seek(0)
                 last = said.read().decode(errors="replace").strip().splitlines()[-1:]
                 raise RunError(
                     f"the kernel died{': ' if last else ''}{''.join(last)}", remedy="run this notebook again"
                 ) from None
+            except BaseException:
+                _cut_off(nb_man)
+                raise
+
+
+def _cut_off(nb_man: Any) -> None:  # noqa: ANN401
+    """Say which cell did not run to its end: papermill would call it completed, and all cells after it, too."""
+    cells = nb_man.nb.cells
+    begun = [number for number, cell in enumerate(cells) if cell.metadata.papermill.get("start_time")]
+    last = begun[-1] if begun else 0
+    nb_man.cell_exception(cells[last], cell_index=last)
 
 
 def _throttle(nb_man: Any) -> None:  # noqa: ANN401

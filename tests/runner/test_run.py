@@ -252,3 +252,29 @@ def test_an_executed_notebook_is_whole_and_masked_whenever_it_is_read(tmp_path: 
     assert path.stat().st_ino != inode  # renamed into its place, never written into
     papermill_io.write('{"ws_token": "Zk3v9QeT7xLr2PwY"}', str(path))
     assert "Zk3v9QeT7xLr2PwY" not in path.read_text()
+
+
+DIES = "# %%\nprint('first')\n\n# %%\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n\n# %%\nprint('never')\n"
+
+
+def test_a_kernel_that_is_killed_leaves_no_cell_completed_that_did_not_run_to_its_end(tmp_path: Path) -> None:
+    (notebook,) = write(tmp_path, n10_dies=DIES)
+    parameters = {"site": "lab", "dry_run": True}
+    (ended,) = run([notebook], tmp_path / "out", parameters, Kernels(tmp_path, lambda _content: None))
+    assert (ended.kind, ended.error) == (RunError, "the kernel died")
+    left = executed.read(tmp_path / "out" / "10_dies.ipynb")
+    assert [cell.completed for cell in left.cells] == [True, True, False, False]
+
+
+def test_a_run_that_is_interrupted_leaves_no_cell_completed_that_did_not_run_to_its_end(tmp_path: Path) -> None:
+    waits = "from runbook_lib.view.progress import Waiting\nfrom runbook_lib.values import Progress\n"
+    waits += "with Waiting('x') as waiting:\n    waiting.report(Progress('x'))\nimport time; time.sleep(60)\n"
+    (notebook,) = write(tmp_path, n10_waits=f"# %%\n{waits}\n# %%\nprint('never')\n")
+
+    def interrupt(_content: Mapping[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run([notebook], tmp_path / "out", {"site": "lab", "dry_run": True}, Kernels(tmp_path, interrupt)))
+    left = executed.read(tmp_path / "out" / "10_waits.ipynb")
+    assert [cell.completed for cell in left.cells] == [True, False, False]
