@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +66,8 @@ class Chosen:
     def named(self) -> list[str]:
         """What must be typed beside the change to mean the same site and runbook, from the project's root."""
         site = str(self.parameters(dry_run=False)["site"])
-        runbook = os.path.relpath(self.runbook.directory, self.root)
+        directory = self.runbook.directory
+        runbook = str(directory.relative_to(self.root) if directory.is_relative_to(self.root) else directory)
         words = [] if site == str(LAB_SITE) else ["--site", site]
         return words if runbook == str(NOTEBOOKS) else [*words, "--runbook", runbook]
 

@@ -165,6 +165,7 @@ def _next(change: str, state: State, told: _Told) -> str:
     words = {
         State.NEW: f"`{anew}` carries it out",
         State.PLANNED: f"`{anew}` carries it out",
+        State.BY_HAND: f"go on in outputs/{change}/notebooks, or headless by `{again}`{undo}",
         State.RUNNING: f"`runbook pause --change {change}` holds it before the next step",
         State.ENDING: wait,
         State.BUSY: wait,
