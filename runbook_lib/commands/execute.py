@@ -181,7 +181,7 @@ class _Told:
             dry_run=self._job.dry_run,
             stopped_by=_verdict(self.stopped) if self.stopped is not None else None,
             why=self._why,
-            not_run=() if rolled_back else (*self._left, *self._job.left_out),
+            not_run=(*self._left, *self._job.left_out),
             rollback=manifest.rollback,
             rolled_back=rolled_back,
         )

@@ -251,3 +251,25 @@ def test_a_change_stays_with_its_runbook_and_its_site(village: Village, type_in:
     ended = type_in("rollback")
     assert "change c was begun with another runbook: A village" in ended.err
     assert village.ran == list(FORWARD)
+
+
+@pytest.mark.parametrize(
+    ("word", "code", "said"),
+    [
+        ({"what": "abort", "reason": "it rains"}, 12, "it rains"),
+        ({"what": "stop", "signal": "SIGTERM"}, 130, "SIGTERM: stopped after the step in hand"),
+    ],
+)
+def test_what_is_asked_while_one_notebook_ends_keeps_the_next_from_beginning(
+    village: Village, type_in: Type, word: dict[str, str], code: int, said: str
+) -> None:
+    def asked(journal: Journal) -> None:
+        journal.write(**word)
+
+    village.acts["20_work"] = asked
+    ended = type_in("run")
+    assert (ended.code, village.ran) == (code, ["10_look", "20_work"])
+    predicate = village.predicate()
+    assert (predicate["verdict"], predicate["not_run"]) == ("Inconclusive", ["30_after"])
+    assert said in predicate["sentence"]
+    assert "--resume` goes on" in predicate["sentence"]

@@ -1,0 +1,86 @@
+"""The first Ctrl-C asks for an end, the second makes one; while a record is drawn up neither is heard."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from runbook_lib.change.journal import Journal
+from runbook_lib.change.locks import Holder, change_lock, holder
+from runbook_lib.commands import at_work, terminal
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Journal:
+    return Journal(tmp_path / "journal.jsonl", "runbook")
+
+
+def stops(journal: Journal) -> list[str]:
+    return [event.detail["signal"] for event in journal.events() if event.what == "stop"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_is_written_down_and_the_second_cuts_off(journal: Journal, number: signal.Signals) -> None:
+    def twice() -> None:
+        with at_work.stopping(journal):
+            os.kill(os.getpid(), number)
+            deadline = time.monotonic() + 10
+            while not stops(journal) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert stops(journal) == [number.name]
+            os.kill(os.getpid(), number)
+            time.sleep(10)
+
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert stops(journal) == [number.name]
+    assert signal.getsignal(number) is before
+
+
+def test_a_journal_that_is_being_written_is_waited_for(journal: Journal) -> None:
+    """The signal comes while this very thread holds its lock: who wrote in the handler would wait for ever."""
+
+    def clock() -> float:
+        os.kill(os.getpid(), signal.SIGINT)
+        return 1.0
+
+    with at_work.stopping(journal):
+        Journal(journal.path, "20_work", clock=clock).write("intent", "a")
+    assert [event.what for event in journal.events()] == ["intent", "stop"]
+
+
+def test_it_is_on_the_disk_before_the_run_says_how_it_ended(journal: Journal) -> None:
+    with at_work.stopping(journal):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert stops(journal) == ["SIGTERM"]
+
+
+def test_a_record_is_drawn_up_undisturbed() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with at_work.undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_what_a_notebook_waits_for_is_told_to_whoever_asks(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with change_lock(path, Holder.here("c", "runbook run", run="t")) as lock:
+        listening = at_work.Listening(terminal.Waits(None, ""), lock)
+        listening.begin("20_work")
+        listening({"what": "3 candles", "until": 5.0, "done": 1, "total": 3})
+        listening({"what": "3 candles", "until": 5.0, "done": 2, "total": 3})  # within the same second
+        now = holder(path)
+        assert now is not None
+        assert (now.phase, now.waits_for, now.until) == ("20_work", "3 candles (1 of 3)", 5.0)
+        listening({"what": "the paint", "until": None, "done": 0, "total": 0})
+        assert (now := holder(path)) is not None
+        assert (now.waits_for, now.until) == ("the paint", None)
+        listening.begin("30_after")
+        assert (now := holder(path)) is not None
+        assert (now.phase, now.waits_for) == ("30_after", "")
