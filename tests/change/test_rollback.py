@@ -15,7 +15,7 @@ from undo_host import HOST, UNITS, Change, MemoryJournal, Running, World, in_mem
 from runbook_lib.change.resources import Command, File, Unit, Wanted
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.undo import differences, origins
-from runbook_lib.errors import Aborted, ApplyFailed, CommandFailed, EditedSince, StalePlan, VerifyFailed
+from runbook_lib.errors import Aborted, ApplyFailed, CommandFailed, EditedSince, StalePlan, TransferFailed, VerifyFailed
 
 __all__ = ["in_memory"]
 pytestmark = pytest.mark.usefixtures("in_memory")
@@ -300,12 +300,66 @@ def test_what_the_host_does_not_show_is_a_failure_and_the_next_undo_goes_on_from
 
 def test_a_command_whose_undo_fails_is_a_failure(change: Change) -> None:
     change.forward(FIRST)
+    change.world.refuses = "unset nat"
+    with pytest.raises(ApplyFailed, match="undoing nat ended with status 1"):
+        change.back()
+    change.world.refuses = None
+    change.back()
+    assert is_back(change)
+
+
+def test_a_command_that_somebody_undid_is_not_undone_twice(change: Change) -> None:
+    change.forward(FIRST)
     plan = change.plan()
-    change.world.flags.clear()  # in this very moment
+    change.world.flags.clear()
     with pytest.raises(StalePlan, match="nat was undone by somebody else"):
         change.rollback.apply(change.world, plan)  # type: ignore[arg-type]  # a host in memory
     change.back()
     assert is_back(change)
+
+
+def test_an_original_that_goes_at_the_last_moment_leaves_the_file_as_it_stands(change: Change) -> None:
+    change.forward(SECOND)
+
+    def lose_originals() -> None:
+        for path in [path for path in change.world.files if path.startswith(".runbook")]:
+            del change.world.files[path]
+
+    rollback = Rollback(change.journal, "user", lose_originals)  # type: ignore[arg-type]  # a journal in memory
+    with pytest.raises(ApplyFailed, match="the original of /etc/hosts is gone"):
+        rollback.apply(change.world, change.plan())  # type: ignore[arg-type]  # a host in memory
+    assert change.world.files["/etc/hosts"].data == b"more"
+
+
+def test_a_unit_that_comes_up_and_fails_again_and_again_has_not_come_up(change: Change) -> None:
+    change.forward(FIRST)
+    change.world.units["bot.service"].comes_up = "activating"
+    with pytest.raises(VerifyFailed, match="auto-restart"):
+        change.back()
+    change.world.units["bot.service"].comes_up = "active"
+    change.back()
+    assert is_back(change)
+    assert "reset-failed bot.service" in change.world.acts
+
+
+def test_a_unit_that_ends_badly_when_it_is_stopped_is_not_left_as_failed(change: Change) -> None:
+    change.forward(FIRST)
+    change.world.units["helper.service"].ends = "failed"
+    change.back()
+    assert change.world.units["helper.service"].active == "inactive"
+
+
+@pytest.mark.parametrize("back", [Change.back, lambda change: change.put_back(0)])
+def test_a_write_that_was_given_up_cannot_come_after_its_undo(change: Change, back: Callable[[Change], object]) -> None:
+    """The connection was lost, the host goes on: whoever undoes the write first takes from it what it would rename."""
+    change.world.loses = "write bot/config.json"
+    with pytest.raises(TransferFailed):
+        change.forward(FIRST)
+    back(change)
+    if change.world.late is not None:  # the host has all the time it needs
+        change.world.late()
+    assert change.world.files["bot/config.json"].data == b"OLD"
+    assert not [path for path in change.world.files if path.endswith("123456")]
 
 
 def test_what_a_full_disk_kept_from_being_written_is_put_back_without_a_restart(change: Change) -> None:

@@ -284,7 +284,7 @@ CREATED = told(wrote("a", None, b"new", "d", "d/e"), file_event("done", "a"))
 
 
 def seen(*files: SeenFile, leaves: tuple[str, ...] = (), nat: bool = False, **units: UnitState) -> Seen:
-    return Seen({each.state.path: each for each in files} | KEPT, units, {"nat": nat}, frozenset(leaves))
+    return Seen({each.state.path: each for each in files} | KEPT, units, {"nat": nat, "mtu": nat}, frozenset(leaves))
 
 
 def plan(origin: Origin, now: Seen, **decisions: Decision) -> UndoPlan:
@@ -452,6 +452,7 @@ def test_all_of_it_goes_back_in_order() -> None:
         acted("bot", "active", enabled=True),
         acted("helper", "inactive", enabled=False),
         ran("nat"),
+        ran("mtu"),
     )
     now = seen(at("a", b"new"), at(path, b"new"), leaves=("leaf", "d"), nat=True, bot=UP, helper=UP)
     made = plan(origin, now)
@@ -461,6 +462,7 @@ def test_all_of_it_goes_back_in_order() -> None:
         f"remove {path}",
         "put a back",
         "remove leaf, if what ran here has written it",
+        "undo mtu",
         "undo nat",
         "remove directory d if it is empty",
         "have systemd read its unit files again",

@@ -23,7 +23,7 @@ from runbook_lib.change.journal import START, Event
 from runbook_lib.change.resources import Wanted
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.undo import origins
-from runbook_lib.errors import CommandFailed, EditedSince, StalePlan, VerifyFailed
+from runbook_lib.errors import CommandFailed, EditedSince, StalePlan, TransferFailed, VerifyFailed
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import CommandResult, FileState
 
@@ -50,20 +50,26 @@ class Node:
 
 @dataclass
 class Running:
-    """``reads``: paths that it reads when it starts; ``writes``: with which bytes read, it writes which path."""
+    """``reads``: paths that it reads when it starts; ``writes``: with which bytes read, it writes which path.
+
+    ``comes_up``, ``ends``: as what systemd says it to be then.
+    """
 
     reads: tuple[str, ...]
     writes: tuple[bytes, str] | None = None
     active: str = "inactive"
     enabled: bool = False
     read: tuple[bytes | None, ...] = ()
+    comes_up: str = "active"
+    ends: str = "inactive"
 
 
 @dataclass
 class World:
     """``moment``: called wherever something may happen; in between the host answers one request whole.
 
-    ``deaf``, ``refuses``: how an act begins that has no effect, and one that fails.
+    ``deaf``, ``refuses``: how an act begins that has no effect, and one that fails. ``loses``: how one begins in the
+    middle of which the connection is lost; what it was to do it does ``late``, when nobody waits for it any more.
     """
 
     name: str = HOST
@@ -75,6 +81,8 @@ class World:
     acts: list[str] = field(default_factory=list)
     deaf: str | None = None
     refuses: str | None = None
+    loses: str | None = None
+    late: Callable[[], object] | None = None
     clock: int = 5_000
     moment: Callable[[str], None] = lambda _what: None
 
@@ -103,6 +111,11 @@ class World:
         if self.refuses is not None and what.startswith(self.refuses):
             raise CommandFailed(f"`{what}` ended with status 1: refused", remedy="mend it", host=self.name)
         self.acts.append(what)
+        if self.loses is not None and what.startswith(self.loses):
+            self.loses, self.late = None, effect
+            raise TransferFailed("cut off", remedy="look", host=self.name)
+        if self.late is not None and not what.startswith("sweep"):
+            self.late = self.late()  # type: ignore[func-returns-value]  # once
         if self.deaf is None or not what.startswith(self.deaf):
             effect()
         for unit in self.units.values():  # what runs goes on writing while it runs
@@ -124,8 +137,9 @@ class World:
         verb, flag = command.split()
         if verb == "is":
             return CommandResult(int(flag not in self.flags), b"", b"", 0.0)
-        status = int((verb == "set") == (flag in self.flags))
-        self.act(command, lambda: self.flags.symmetric_difference_update({flag} if not status else ()))
+        status = int((verb == "set") == (flag in self.flags) or command == self.refuses)
+        if command != self.refuses:
+            self.act(command, lambda: self.flags.symmetric_difference_update({flag} if not status else ()))
         if check and status:
             raise CommandFailed(f"`{command}` ended with status 1", remedy="", host=self.name)
         return CommandResult(status, b"", b"", 0.0)
@@ -226,8 +240,8 @@ class WorldFiles:
             self._world.files[beside] = replace(node, data=node.data[:1])
 
         def end() -> None:
-            del self._world.files[beside]
-            self._world.files[path] = node
+            if self._world.files.pop(beside, None) is not None:  # or it was swept away, and there is nothing to rename
+                self._world.files[path] = node
 
         self._world.act(f"begin to {what}", begin)
         self._world.act(what, end)
@@ -274,7 +288,8 @@ class WorldUnits:
     def _state(self, name: str) -> UnitState:
         unit, file = self._world.units[name], self._world.files.get(f"{UNITS}/{name}")
         load = "loaded" if file or unit.active == "active" else "not-found"
-        sub = {"active": "running", "failed": "failed"}.get(unit.active, "dead")
+        subs = {"active": "running", "failed": "failed", "activating": "auto-restart"}
+        sub = subs.get(unit.active, "dead")
         stale = name in self._world.loaded and self._world.loaded[name] != (file and file.data)
         return UnitState(name, load, unit.active, sub, unit.enabled, 7, 0, "success", None, stale)
 
@@ -308,7 +323,11 @@ class WorldUnits:
         self.start(name)
 
     def stop(self, name: str) -> None:
-        self._world.act(f"stop {name}", lambda: setattr(self._world.units[name], "active", "inactive"))
+        self._world.act(f"stop {name}", lambda: self._end(self._world.units[name]))
+
+    @staticmethod
+    def _end(unit: Running) -> None:
+        unit.active = unit.ends
 
     def reset_failed(self, name: str) -> None:
         self._world.act(f"reset-failed {name}", lambda: setattr(self._world.units[name], "active", "inactive"))
@@ -321,7 +340,7 @@ class WorldUnits:
         unit = self._world.units[name]
         read = [self._world.files[path].data if path in self._world.files else None for path in unit.reads]
         unit.read = (self._world.loaded.setdefault(name, self._file(name)), *read)
-        unit.active = "failed" if b"BAD" in unit.read else "active"
+        unit.active = "failed" if b"BAD" in unit.read else unit.comes_up
 
 
 class MemoryJournal:
