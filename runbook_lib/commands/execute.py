@@ -20,7 +20,7 @@ from runbook_lib.commands.chosen import Chosen
 from runbook_lib.errors import Aborted, GateFailed, GateInconclusive, Held, Locked, RunbookError, Stopped
 from runbook_lib.record import statement
 from runbook_lib.record.assemble import Ending, Record, assemble
-from runbook_lib.record.by_hand import is_rolled_back
+from runbook_lib.record.by_hand import began_at, is_rolled_back
 from runbook_lib.runner.run import Kernels, NotebookRun, run
 from runbook_lib.runner.standing import next_step
 from runbook_lib.values import Verdict
@@ -176,7 +176,7 @@ class _Told:
         return Ending(
             manifest.title,
             self._chosen.site.site,
-            events[0].at if self._job.resume else self._job.started,
+            began_at(events) if self._job.resume else self._job.started,
             time.time(),
             dry_run=self._job.dry_run,
             stopped_by=_verdict(self.stopped) if self.stopped is not None else None,
@@ -191,14 +191,14 @@ def _verdict(kind: type[RunbookError]) -> Verdict:
     return Verdict.INCONCLUSIVE if issubclass(kind, OPEN) else Verdict.FAILED
 
 
-def conclude(outcome: Outcome) -> None:
+def conclude(outcome: Outcome, *, over: bool = False) -> None:
     """Print the verdict line, where the record lies and what to do next; exit as what stopped the run says.
 
-    A gate that did not let pass in an earlier run counts, too.
+    A gate that did not let pass in an earlier run counts, too. ``over``: there is no fleet any more to do anything on.
     """
     chosen, stopped = outcome.chosen, outcome.stopped
     _tell(chosen, outcome.record.verdict, outcome.record.sentence)
-    if stopped not in WAITING:  # there the sentence says it
+    if stopped not in WAITING and not over:  # the sentence of what waits says it
         error = stopped.__name__ if stopped is not None else None
         rollback = chosen.runbook.manifest.rollback
         terminal.note(f"next: {next_step(chosen.change_id, chosen.events(), rollback, error)}")

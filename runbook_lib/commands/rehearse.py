@@ -57,4 +57,4 @@ def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets
             outcome = execute(work, job)
     finally:
         labs.down(lab, keep=True)
-    conclude(outcome)
+    conclude(outcome, over=True)

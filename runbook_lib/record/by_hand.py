@@ -17,6 +17,7 @@ from runbook_lib.values import Verdict
 
 OPENED: Final = "opened"
 """The event that each phase writes when a notebook opens it, with ``site`` and ``dry_run``."""
+PLANNED: Final = "planned"
 INTENT: Final = "intent"
 ROLLED_BACK: Final = "rolled back"
 _OPEN: Final = ("GateInconclusive", "KeyboardInterrupt", "Held", "Stopped", "Aborted", "Locked")
@@ -42,7 +43,7 @@ def ending(folder: ChangeFolder, title: str, *, notebooks: Sequence[str] = (), r
     return Ending(
         title=title,
         site=str(opened[-1].detail["site"]),
-        started=events[0].at,
+        started=began_at(events),
         ended=max([events[-1].at, *(notebook.path.stat().st_mtime for notebook in begun)]),
         dry_run=all(event.detail["dry_run"] for event in opened),
         stopped_by=_verdict(stopped) if stopped is not None else None,
@@ -51,6 +52,11 @@ def ending(folder: ChangeFolder, title: str, *, notebooks: Sequence[str] = (), r
         rollback=rollback,
         rolled_back=done,
     )
+
+
+def began_at(events: Sequence[Event]) -> float:
+    """Return when the change was begun, in unix seconds: not when it was planned, which may be days before."""
+    return next((event.at for event in events if event.what != PLANNED), events[0].at)
 
 
 def is_rolled_back(events: Iterable[Event]) -> bool:

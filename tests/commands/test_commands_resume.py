@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -79,6 +80,8 @@ def test_resume_goes_on_with_the_first_that_did_not_complete(village: Village, t
     assert (ended.code, village.ran) == (0, ["20_work", "30_after"])
     assert village.predicate()["verdict"] == "Successful"
     assert [path.name for path in village.folder().path.glob("earlier/*/*")] == ["20_work.ipynb"]
+    first = datetime.fromtimestamp(village.events()[0].at, UTC)
+    assert datetime.fromisoformat(village.predicate()["started"]) == first  # of the change, not of this run
 
 
 def test_of_a_change_that_is_done_resume_says_so_and_does_nothing(village: Village, type_in: Type) -> None:

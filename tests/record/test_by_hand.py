@@ -161,3 +161,11 @@ def test_what_was_rolled_back_is_told_by_the_rollback(
     assert assemble(folder, ended).verdict is Verdict.SUCCESSFUL
     Journal(folder.journal, "20_b").write("intent", "a")
     assert not by_hand.ending(folder, "Title", **told).rolled_back
+
+
+def test_a_change_begins_when_it_is_carried_out_not_when_it_is_planned(
+    step: Callable[..., None], cells: SimpleNamespace, folder: ChangeFolder
+) -> None:
+    Journal(folder.journal, "10_a", clock=lambda: 50.0).write("planned", plan="10_a", digest="d")
+    step("10_a", cells.gate, at=100.0)
+    assert by_hand.ending(folder, "Title").started == 100.0
