@@ -1,0 +1,80 @@
+"""JupyterLab is closed in the middle of a cell that changes hosts: run again in a new kernel, the notebook finishes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+from by_hand import ByHand, CellFailed, by_hand
+from town import RUNBOOK, HostState, Town
+
+from runbook_lib.change.journal import Event, read
+
+pytestmark = pytest.mark.hosts
+
+How = Callable[[ByHand], Awaitable[object] | None]
+CLOSED: dict[str, How] = {
+    "killed": lambda kernel: os.kill(kernel.pid, signal.SIGKILL),
+    "shut down": lambda kernel: kernel.manager.shutdown_kernel(),
+}
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    standing = Town(tmp_path / "town", ("127.0.9.103", "127.0.9.104"))
+    yield standing
+    standing.close()
+
+
+def notebook(town: Town, change: str) -> AbstractAsyncContextManager[ByHand]:
+    return by_hand(RUNBOOK / "20_greet.ipynb", site=str(town.site), change_id=change, dry_run=False)
+
+
+def events(town: Town, change: str) -> list[Event]:
+    path = town.directory / "outputs" / change / "journal.jsonl"
+    return list(read(path)) if path.exists() else []
+
+
+def steps(town: Town, change: str) -> int:
+    return sum(event.what in {"intent", "done"} for event in events(town, change))
+
+
+def outcome(town: Town) -> dict[str, HostState]:
+    return {name: state.without_times() for name, state in town.state().items()}
+
+
+async def test_undisturbed_or_not_it_ends_the_same(town: Town) -> None:
+    """Closed in the first batch as JupyterLab does it, which gives the cell 5 s to end; in the second by a kill."""
+    async with notebook(town, "undisturbed") as kernel:
+        await kernel.run_all()
+    undisturbed, all_steps = outcome(town), steps(town, "undisturbed")
+    for how, at in (("shut down", 3), ("killed", all_steps - 2)):
+        town.reset()
+        change = f"closed-{at}"
+        async with notebook(town, change) as kernel:
+            closing = _once(lambda: steps(town, change) >= at, CLOSED[how], kernel)  # noqa: B023
+            with pytest.raises(CellFailed, match="the kernel is dead"):
+                await kernel.run_all(closing)
+        assert at <= steps(town, change) < all_steps
+        async with notebook(town, change) as kernel:
+            await kernel.run_all()
+        assert outcome(town) == undisturbed
+        numbers = [event.number for event in events(town, change)]
+        assert numbers == list(range(1, len(numbers) + 1))
+
+
+def _once(condition: Callable[[], bool], how: How, kernel: ByHand) -> Callable[[], Awaitable[object] | None]:
+    """Return what closes a kernel the first time that a condition holds."""
+    happened: list[bool] = []
+
+    def look() -> Awaitable[object] | None:
+        if happened or not condition():
+            return None
+        happened.append(True)
+        return how(kernel)
+
+    return look
