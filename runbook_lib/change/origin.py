@@ -158,8 +158,8 @@ class Story:
                 self._origin = replace(self._origin, reload=was.reload or is_unit_file(path))
             case "done" if kind == "file":
                 self._midway(name, midway=False)
-            case "undone":
-                self._undone(key, self._undoing.pop(key, {}))
+            case "undone" if key in self._undoing:
+                self._undone(key, self._undoing.pop(key))
 
     def _written(self, detail: dict[str, Any]) -> None:
         was, path = self._origin, detail["path"]

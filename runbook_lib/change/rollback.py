@@ -28,6 +28,7 @@ from runbook_lib.change.undo_plan import (
 )
 from runbook_lib.errors import ApplyFailed, CommandFailed, EditedSince, RunbookError, StalePlan, VerifyFailed
 from runbook_lib.fleet import Files, Session, Units, UnitState
+from runbook_lib.values import FileState
 
 UNDECIDED: Final[Mapping[str, Decision]] = MappingProxyType({})
 _LOOK: Final = "look at the host, then run the rollback again: what is back already stays"
@@ -262,7 +263,7 @@ def _put_back(session: Session, step: FileUndo) -> None:
         raise ApplyFailed(f"the original of {path} is gone from .runbook", remedy=_LOOK, host=session.name)
     else:
         if step.decided and now.exists:
-            files.copy(path, kept(path, now.sha256, now.mode), replace=True)  # nobody's edit is ever lost
+            _keep(files, now)
         files.copy(original, path, replace=True)
     if standing(files.stat(path)) != step.origin.before:
         raise VerifyFailed(
@@ -270,6 +271,13 @@ def _put_back(session: Session, step: FileUndo) -> None:
             remedy="find out who else writes it, then run the rollback again",
             host=session.name,
         )
+
+
+def _keep(files: Files, edited: FileState) -> None:
+    """Keep an edit that is about to be overwritten: nobody's is ever lost."""
+    place = kept(edited.path, edited.sha256, edited.mode)
+    if files.stat(place).sha256 != edited.sha256:
+        files.copy(edited.path, place, replace=True)
 
 
 def _undo(session: Session, step: CommandUndo) -> None:
