@@ -110,7 +110,11 @@ class Phase(RenderedAs, Generic[S]):
             yield
             return
         holder = Holder.here(self.folder.change_id, f"notebook {self.name}")
-        with change_lock(self.folder.lock, holder), host_locks(self.fleet, hosts or self.site.hosts, holder):
+        with (
+            change_lock(self.folder.lock, holder),
+            host_locks(self.fleet, hosts or self.site.hosts, holder),
+            interrupted.after_the_step(self.journal, self.check, self.fleet.close),
+        ):
             yield
 
     def must_fit(self, name: str, plans: Mapping[str, HostPlan]) -> None:

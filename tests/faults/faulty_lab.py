@@ -142,6 +142,23 @@ class Tripwire(threading.Thread):
         self.join(30)
 
 
+def stand_still_at(programs: Path, step: str) -> tuple[Path, Path]:
+    """Make the host stop before a step; return the file that tells that it got there, and the one that lets it go on.
+
+    ``programs``: the host's own. A step is a program, or, as "sync again", its second call.
+    """
+    program, _, again = step.partition(" ")
+    tool = programs / program
+    reached, go_on, first = (tool.with_name(f"{program}.{what}") for what in ("reached", "go-on", "first"))
+    pass_by = f'[ -e "{first}" ] || {{ : > "{first}"; exec /usr/bin/{program} "$@"; }}\n' if again else ""
+    tool.write_text(
+        f'#!/bin/sh\n{pass_by}: > "{reached}"\nwhile [ ! -e "{go_on}" ]; do /usr/bin/sleep 0.01; done\n'
+        f'exec /usr/bin/{program} "$@"\n'
+    )
+    tool.chmod(0o755)
+    return reached, go_on
+
+
 def look(home: Path) -> dict[str, tuple[int, int, bytes]]:
     """Return mode, time of writing (ns) and content of every file of a login, but what this library keeps there."""
     files = (path for path in home.rglob("*") if path.is_file() and path.relative_to(home).parts[0] != ".runbook")

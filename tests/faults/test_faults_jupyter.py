@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from by_hand import ByHand, CellFailed, by_hand
-from town import RUNBOOK, HostState, Town
+from faulty_lab import stand_still_at
+from town import NEW, RUNBOOK, HostState, Town
 
 from runbook_lib.change.journal import Event, read
 
@@ -72,6 +74,43 @@ async def test_undisturbed_or_not_it_ends_the_same(town: Town) -> None:
         assert outcome(town) == undisturbed
         numbers = [event.number for event in events(town, change)]
         assert numbers == list(range(1, len(numbers) + 1))
+
+
+async def test_an_interrupt_ends_it_after_the_step_in_hand(town: Town) -> None:
+    change = "interrupted"
+    async with notebook(town, change) as kernel:
+        interrupt = _once(lambda: steps(town, change) >= 3, lambda kernel: kernel.manager.interrupt_kernel(), kernel)
+        with pytest.raises(CellFailed) as caught:
+            await kernel.run_all(interrupt)
+        assert str(caught.value) == (
+            "Stopped: interrupt: stopped after the step in hand -> what was done is in the journal;"
+            " run this notebook again when you are ready"
+        )
+        said = [event.what for event in events(town, change)]
+        assert "stop" in said
+        assert said.count("intent") == said.count("done") < 6
+        await asyncio.sleep(1)
+        assert [event.what for event in events(town, change)] == said, "nothing goes on unseen"
+        await kernel.run_all()
+    assert {word for state in town.state().values() for word in state.said.values()} == {NEW, ""}
+
+
+async def test_a_second_interrupt_cuts_it_off(town: Town) -> None:
+    """For a step that does not end: here a host that never gets to put a file in its place."""
+    change = "cut-off"
+    reached, _ = stand_still_at(town.hosts["first"].bin, "mv")
+    async with notebook(town, change) as kernel:
+        interrupt = _once(reached.exists, lambda kernel: kernel.manager.interrupt_kernel(), kernel)
+        again = _once(
+            lambda: any(event.what == "stop" for event in events(town, change)),
+            lambda kernel: kernel.manager.interrupt_kernel(),
+            kernel,
+        )
+        with pytest.raises(CellFailed, match="KeyboardInterrupt"):
+            await kernel.run_all(lambda: interrupt() or again())
+        (reached.parent / "mv").unlink()
+        await kernel.run_all()
+    assert {word for state in town.state().values() for word in state.said.values()} == {NEW, ""}
 
 
 def _once(condition: Callable[[], bool], how: How, kernel: ByHand) -> Callable[[], Awaitable[object] | None]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faulty_lab import Lab, Tripwire, tree
+from faulty_lab import Lab, Tripwire, stand_still_at, tree
 
 from runbook_lib.errors import TransferFailed
 from runbook_lib.fleet import Files, Session
@@ -36,23 +36,6 @@ def half_written(home: Path) -> int:
         return max((path.stat().st_size for path in (home / "bot").glob(".config.json.runbook-*")), default=0)
     except FileNotFoundError:
         return 0
-
-
-def stand_still_at(home: Path, step: str) -> tuple[Path, Path]:
-    """Make the host stop before a step; return the file that tells that it got there, and the one that lets it go on.
-
-    "sync again" is the second call of sync.
-    """
-    program, _, again = step.partition(" ")
-    tool = home.parents[1] / "usr" / "local" / "bin" / program
-    reached, go_on, first = (tool.with_name(f"{program}.{what}") for what in ("reached", "go-on", "first"))
-    pass_by = f'[ -e "{first}" ] || {{ : > "{first}"; exec /usr/bin/{program} "$@"; }}\n' if again else ""
-    tool.write_text(
-        f'#!/bin/sh\n{pass_by}: > "{reached}"\nwhile [ ! -e "{go_on}" ]; do /usr/bin/sleep 0.01; done\n'
-        f'exec /usr/bin/{program} "$@"\n'
-    )
-    tool.chmod(0o755)
-    return reached, go_on
 
 
 @pytest.fixture
@@ -86,7 +69,7 @@ def test_half_of_it_has_come(lab: Lab, home: Path, old: Path, fault: str, seed: 
 
 @pytest.mark.parametrize("step", STEPS)
 def test_power_is_lost_at_every_step(lab: Lab, session: Session, home: Path, old: Path, step: str) -> None:
-    reached, go_on = stand_still_at(home, step)
+    reached, go_on = stand_still_at(lab.settings["73"].bin, step)
     with (
         Tripwire(reached.exists, lambda: lab.power_off("73")) as wire,
         pytest.raises(TransferFailed, match=CUT_OFF),
@@ -116,9 +99,10 @@ def test_it_is_on_the_disk_before_it_is_in_place(session: Session, home: Path, o
 
 @pytest.mark.parametrize("successor", ["write", "copy", "remove", "sweep"])
 @pytest.mark.usefixtures("old")
-def test_one_that_was_given_up_never_comes_after_its_successor(session: Session, home: Path, successor: str) -> None:
+def test_one_that_was_given_up_never_comes_after_its_successor(lab: Lab, home: Path, successor: str) -> None:
     """As when a connection is lost and a slow disk lets the command there go on for minutes."""
-    reached, go_on = stand_still_at(home, "mv")
+    session = lab["73"]
+    reached, go_on = stand_still_at(lab.settings["73"].bin, "mv")
     told: list[TransferFailed] = []
 
     def forerunner() -> None:
