@@ -54,11 +54,17 @@ class Budget:
         self._clock = clock
         self._minute = 0
         self._used = 0
+        self._refused: HostError | None = None
         self._lock = threading.Lock()
 
     def take(self, weight: int) -> None:
-        """Book ``weight`` before a request; wait for the next minute if it would go over the ceiling."""
+        """Book ``weight`` before a request; wait for the next minute if it would go over the ceiling.
+
+        Raises HostError once the exchange has refused one: each more would only lengthen a ban.
+        """
         with self._lock:
+            if self._refused is not None:
+                raise HostError(self._refused.what, remedy=self._refused.remedy, host=NAME)
             self._turn()
             if self._used + weight > self._ceiling and self._used:
                 self._wait((self._minute + 1) * 60 - self._clock() + 0.5)
@@ -72,6 +78,12 @@ class Budget:
             self._turn()
             if used is not None and used.isdecimal():
                 self._used = max(self._used, int(used))
+
+    def end(self, refused: HostError) -> HostError:
+        """Let nothing more be asked; return the refusal."""
+        with self._lock:
+            self._refused = refused
+        return refused
 
     def _turn(self) -> None:
         minute = int(self._clock() // 60)
@@ -152,11 +164,12 @@ def _get(client: httpx.Client, budget: Budget, endpoint: str, asked: dict[str, s
         return answer.json()
     after = answer.headers.get("Retry-After")
     if answer.status_code in REFUSALS:
-        raise HostError(
+        refused = HostError(
             f"{endpoint} refused with {answer.status_code}; nothing more is asked of it",
             remedy=f"wait {after} s, then fetch again" if after else "wait some minutes, then fetch again",
             host=NAME,
         )
+        raise budget.end(refused)
     raise HostError(
         f"{endpoint} {asked.get('symbol', '')} answers {answer.status_code}: {answer.text[:200]}",
         remedy="check the pairs in the site file",

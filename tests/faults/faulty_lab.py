@@ -82,13 +82,13 @@ class Lab:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self._wait(self._hosts.start())
+        self.wait(self._hosts.start())
         return self
 
     def __exit__(self, *_: object) -> None:
         self.fleet.close()
         try:
-            self._wait(self._hosts.stop())
+            self.wait(self._hosts.stop())
         finally:
             self._loop.call_soon_threadsafe(self._loop.stop)
             self._thread.join()
@@ -101,18 +101,19 @@ class Lab:
         return self.settings[name].home
 
     def power_off(self, name: str) -> None:
-        self._wait(self._hosts.power_off(name))
+        self.wait(self._hosts.power_off(name))
 
     def power_on(self, name: str) -> None:
-        self._wait(self._hosts.power_on(name))
+        self.wait(self._hosts.power_on(name))
 
     def cut(self, name: str) -> int:
         async def cutting() -> int:
             return self._hosts.cut_connections(name)
 
-        return self._wait(cutting())
+        return self.wait(cutting())
 
-    def _wait(self, what: Coroutine[Any, Any, T]) -> T:
+    def wait(self, what: Coroutine[Any, Any, T]) -> T:
+        """Run something in the hosts' loop, until it is done."""
         return asyncio.run_coroutine_threadsafe(what, self._loop).result(30)
 
 
