@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -278,3 +279,20 @@ def test_a_run_that_is_interrupted_leaves_no_cell_completed_that_did_not_run_to_
         list(run([notebook], tmp_path / "out", {"site": "lab", "dry_run": True}, Kernels(tmp_path, interrupt)))
     left = executed.read(tmp_path / "out" / "10_waits.ipynb")
     assert [cell.completed for cell in left.cells] == [True, False, False]
+
+
+HANGS = """\
+# %%
+import atexit, pathlib, time
+
+atexit.register(lambda: (pathlib.Path("ends").write_text(str(time.time())), time.sleep(60)))
+"""
+
+
+def test_a_kernel_that_hangs_at_its_end_is_not_waited_for(tmp_path: Path) -> None:
+    (notebook,) = write(tmp_path, n10_hangs=HANGS)
+    (ended,) = run(
+        [notebook], tmp_path / "out", {"site": "lab", "dry_run": True}, Kernels(tmp_path, lambda _said: None)
+    )
+    assert ended.passed
+    assert time.time() - float((tmp_path / "ends").read_text()) < 4.0  # seconds; by default it would be five
