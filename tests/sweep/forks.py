@@ -13,6 +13,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -100,6 +101,8 @@ def serve(link: socket.socket) -> None:
     for package, module in AFRESH:
         delattr(sys.modules[package], module)
         del sys.modules[f"{package}.{module}"]
+    gc.collect()
+    gc.freeze()  # else each fork would go through all of it, and so copy it
     if threading.active_count() != 1 or len([*Path("/proc/self/task").iterdir()]) != 1:
         raise RuntimeError("a process with threads cannot be forked")
     link.send(b"ready")
