@@ -47,10 +47,12 @@ phase.require(producers.fit(phase, plan))
 # %% [markdown]
 # ## Apply
 #
-# Each step is written to the journal before it is done; what stood there before is kept on the host.
+# Each step is written to the journal before it is done; what stood there before is kept on the host. A producer that
+# does not come up is put back as it was.
 
 # %%
-producers.apply(phase, plan)
+rollout = producers.apply(phase, plan)
+rollout
 
 # %% [markdown]
 # ## What must be true after
@@ -59,7 +61,7 @@ producers.apply(phase, plan)
 # answers the consumers.
 
 # %%
-phase.require(producers.gate(phase))
+phase.require(producers.gate(phase, rollout))
 
 # %% [markdown]
 # ## If it passed

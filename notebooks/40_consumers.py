@@ -1,15 +1,15 @@
 # %% [markdown]
 # # 40 · Consumers
 #
-# **What.** Turns the feeders into consumers, one at a time: the existing config is edited, a subclass of the
-# operator's own strategy is put beside it, the service is restarted.
+# **What.** Turns the feeders into consumers, one first, then the others in batches: the existing config is edited, a
+# subclass of the operator's own strategy is put beside it, the service is restarted.
 #
 # **Why.** From here on the consumers ask the producers for candles, and the exchange only when no producer can answer.
 #
-# **How long.** About half a minute a consumer.
+# **How long.** About half a minute a batch, and some candles to watch the first consumer.
 #
-# **What can go wrong.** A consumer that does not come up, or still asks the exchange, stops the roll-out: the feeders
-# not yet reached stay as they are.
+# **What can go wrong.** A consumer that does not come up is put back as it was, by itself, and the roll-out stops when
+# more fail than the site file allows. Feeders that were not reached are not touched.
 
 # %% tags=["parameters"]
 site = "params/lab.yaml"
@@ -44,13 +44,44 @@ plan
 phase.require(consumers.fit(phase, plan))
 
 # %% [markdown]
-# ## Apply, one at a time
+# ## Hold point: the first consumer
 #
-# The first consumer is the canary. Each must run, hold every pair and have asked the exchange for no candle before the
-# next one is touched.
+# Above: what will be written, and that it is fit to be.
 
 # %%
-rollout = consumers.apply(phase, plan)
+phase.hold("before_consumers")
+
+# %% [markdown]
+# ## The canary
+#
+# One consumer. It must run, hold every pair and have asked the exchange for no candle since its start.
+
+# %%
+canary = consumers.canary(phase, plan)
+canary
+
+# %% [markdown]
+# ## The canary, watched
+#
+# Over whole candles: it holds fresh ones, makes no candle request of its own, and each of its cells is the exchange's
+# settled value. If not, the other feeders stay as they are.
+
+# %%
+phase.require(consumers.watched(phase, plan, canary))
+
+# %% [markdown]
+# ## Hold point: the rest
+
+# %%
+phase.hold("before_rest")
+
+# %% [markdown]
+# ## The rest, in batches
+#
+# Consumers that are as they should be are left alone; so running this again reaches the failed and the unreached.
+
+# %%
+rollout = consumers.rest(phase, plan, canary)
 rollout
 
 # %% [markdown]
@@ -68,5 +99,6 @@ phase.require(consumers.gate(phase, rollout))
 # %% [markdown]
 # ## If it stopped here
 #
-# The table above says which consumers were changed. Each original config is kept on its host; the journal names the
-# place. A consumer without producers downloads for itself, as it did before.
+# The tables above say which consumers were changed and which were put back. Mend what the gate names, then run this
+# notebook again; or undo all of it with [90 · Rollback](90_rollback.ipynb). A consumer without producers downloads for
+# itself, as it did before.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 
+from runbook_lib.change.journal import Event
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.reading import Reading
-from runbook_lib.gates import judge
+from runbook_lib.gates import at_least, holds, judge
 from runbook_lib.gates.checks import number
 from runbook_lib.values import Check, Claim, Verdict
 from runbook_lib.view.quantiles import Quantiles
@@ -29,7 +30,6 @@ NOT_BUILT = {
     "C4": "the NAT phase is not part of this runbook yet",
     "C5": "no producer was stopped: the failover drill is not part of this runbook yet",
     "C8": "the producers were not stopped: the failover drill is not part of this runbook yet",
-    "C9": "rollback is not part of this runbook yet; there are diffs, one consumer at a time, a stop, originals kept",
 }
 
 
@@ -39,6 +39,59 @@ def unproven() -> list[Claim]:
         _claim(claim, NOT_BUILT.get(claim, "the phase that proves it was not reached"), "none", Verdict.INCONCLUSIVE)
         for claim in PLAN
     ]
+
+
+def safe(events: Iterable[Event]) -> list[Check]:
+    """Return what a change's own journal says of how carefully it was made: every step planned, a canary, no failure.
+
+    Whether it can be undone is not in it: that shows when it is undone.
+    """
+    told = list(events)
+    steps = [event for event in told if event.what == "intent"]
+    batches = [event.detail["hosts"] for event in told if event.what == "batch" and event.phase == "40_consumers"]
+    canary = next((event for event in told if event.what == "gate" and event.detail["gate"] == "canary"), None)
+    failed = [event for event in told if event.what in {"failed", "undo failed"}]
+    back = {event.host for event in told if event.what == "put back"}
+    return [
+        at_least("steps announced before they were done", len(steps), 1),
+        holds(
+            "one consumer first",
+            passed=bool(batches) and len(batches[0]) == 1,
+            expected="a batch of one, then a gate",
+            observed="; ".join(", ".join(hosts) for hosts in batches) or "no consumer was changed",
+        ),
+        holds(
+            "a gate before the rest",
+            passed=None if canary is None else canary.detail["verdict"] == Verdict.SUCCESSFUL,
+            expected="the canary's gate",
+            observed="none" if canary is None else str(canary.detail["verdict"]),
+        ),
+        holds(
+            "no step failed and was left so",
+            passed=all(event.host in back for event in failed),
+            expected="none, or put back",
+            observed=f"{len(failed)} failed, {len(back)} hosts put back",
+        ),
+    ]
+
+
+def of_safety(checks: Sequence[Check]) -> Claim:
+    """Return claim C9 with the verdict of the checks that speak for it."""
+    bad = [check for check in checks if check.verdict is not Verdict.SUCCESSFUL]
+    told = bad or [check for check in checks if check.host is None]
+    observed = "; ".join(f"{check.host + ': ' if check.host else ''}{check.name}: {check.observed}" for check in told)
+    undone = [check for check in checks if check.host is not None]
+    if undone and not bad:
+        observed += f"; {len(undone)} hosts undone to the byte"
+    return _claim("C9", observed or "not observed", "journal, canary gate and 90_rollback", judge(checks))
+
+
+NOT_UNDONE = holds(
+    "undone to the byte",
+    passed=None,
+    expected="every file and service as before",
+    observed="not undone in this change: `make rehearse ARGS=--rollback` shows it",
+)
 
 
 def judged(  # noqa: PLR0913 - all that was measured
@@ -51,6 +104,7 @@ def judged(  # noqa: PLR0913 - all that was measured
     data: Sequence[Check],
     latency: Sequence[Check],
     start: Sequence[Check],
+    safety: Sequence[Check],
 ) -> list[Claim]:
     """Return all claims, each with the verdict of the checks that speak for it."""
     proven = {
@@ -64,12 +118,15 @@ def judged(  # noqa: PLR0913 - all that was measured
             start,
         ),
     }
+    careful = of_safety([*safety, NOT_UNDONE])
     verdicts = {name: judge(checks) for name, (_, _, checks) in proven.items()}
     if site.lab is not None and verdicts["C6"] is Verdict.SUCCESSFUL:
         verdicts["C6"] = Verdict.INCONCLUSIVE  # loopback is no network: it can refute the claim, never prove it
     return [
         _claim(name, *proven[name][:2], verdicts[name])
         if name in proven
+        else careful
+        if name == "C9"
         else _claim(name, NOT_BUILT[name], "none", Verdict.INCONCLUSIVE)
         for name in PLAN
     ]

@@ -71,27 +71,33 @@ class Measured:
     asked: int
 
 
-def measure(
-    fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], held_by: Mapping[str, Bot], report: Reporter
+def measure(  # noqa: PLR0913 - one measurement
+    fleet: Fleet,
+    site: FreqtradeSite,
+    bots: Mapping[str, Bot],
+    held_by: Mapping[str, Bot],
+    report: Reporter,
+    *,
+    candles: int,
 ) -> Measured:
-    """Measure ``bots`` over ``gates.candles`` candles; compare what those of ``held_by`` hold, pair by pair.
+    """Measure ``bots`` over so many closed ``candles``; compare what those of ``held_by`` hold, pair by pair.
 
     Waits for the next candle to open and until the last has closed. Raises HostError if a host cannot be asked.
     """
     length = timeframe_ms(site.freqtrade.timeframe) / 1000
     since = (time.time() // length + 1) * length
-    until = since + site.gates.candles * length
+    until = since + candles * length
     countdown("the next candle to open", since, report)
     with _aside() as aside:
         weights = aside.submit(_weights, fleet, site, list(bots), until)
         latencies = _latencies(fleet, site, report)
         countdown(
-            f"candle {site.gates.candles} of {site.gates.candles} to be in the bots' hands",
+            f"candle {candles} of {candles} to be in the bots' hands",
             when_read(until, length),
             report,
         )
         held, truth, read_at = _read_candles(fleet, site, held_by, report)
-        countdown(f"candle {site.gates.candles} of {site.gates.candles} to close", until, report)
+        countdown(f"candle {candles} of {candles} to close", until, report)
         peaks = weights.result()
     counts = count(fleet, site, bots, since=since, until=until)
     window = common_window(
@@ -105,7 +111,7 @@ def measure(
     reading = Reading(
         since=since,
         until=until,
-        candles=site.gates.candles,
+        candles=candles,
         meter=counts.best.meter,
         candle_requests=dict(counts.best.candle_requests),
         other_calls=counts.other_calls,

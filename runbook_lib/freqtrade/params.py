@@ -77,6 +77,7 @@ class Gates(Model):
     candle_age_seconds: float = Field(55.0, description="age of the newest candle over its close, at most")
     weight_share: float = Field(0.5, description="share of the exchange's limit that one source may use", gt=0, le=1)
     start_seconds: float = Field(240.0, description="how long a bot may take to be ready")
+    settle_seconds: float = Field(5.0, ge=0, description="how long a bot's unit must run on to count as running")
     canary_candles: int = Field(
         2, ge=1, description="closed candles that the canary must hold identical before the rest is touched"
     )

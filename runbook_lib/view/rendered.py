@@ -6,6 +6,7 @@ Without `_repr_pretty_` a notebook would keep the record's Python representation
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 
@@ -51,3 +52,16 @@ class RenderedAs(Rendered):
 
     def __str__(self) -> str:
         return str(self.shown())
+
+
+@dataclass(frozen=True, slots=True)
+class Together(Rendered):
+    """Several records in one cell, one below the other."""
+
+    parts: tuple[Shown, ...]
+
+    def _repr_html_(self) -> str:
+        return "".join(part._repr_html_() for part in self.parts)
+
+    def __str__(self) -> str:
+        return "\n\n".join(map(str, self.parts))

@@ -1,67 +1,37 @@
-"""Phase 40: feeders become consumers, one at a time; the first that does not come up well stops the roll-out."""
+"""Phase 40: feeders become consumers, a canary first, then in batches; what does not come up well is put back."""
 
 from __future__ import annotations
 
 import shlex
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 from runbook_lib.change.resources import File, Unit, Wanted
 from runbook_lib.errors import ChangeError, RunbookError
 from runbook_lib.fleet import Files, Session, Units
-from runbook_lib.freqtrade import bots, feed_state, strategies
+from runbook_lib.freqtrade import bots, feed_state, measure, strategies
 from runbook_lib.freqtrade.candles import CandleSet
 from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets, read_secrets
 from runbook_lib.freqtrade.configs.consumer import ConsumerEdit, consumer_config
+from runbook_lib.freqtrade.configs.producer import producer_name
 from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.freqtrade.phases import planned, producers
-from runbook_lib.freqtrade.phases.planned import Planned
-from runbook_lib.gates import at_least, equal, holds, judge, reported
+from runbook_lib.freqtrade.phases import new_configs, producers
+from runbook_lib.gates import at_least, at_most, equal, holds, reported
+from runbook_lib.runner import changing
+from runbook_lib.runner.changing import Planned, Rollout
 from runbook_lib.runner.phase import Phase
-from runbook_lib.values import Check, Verdict
-from runbook_lib.view.progress import Waiting
-from runbook_lib.view.rendered import RenderedAs
-from runbook_lib.view.tables import GateView, Table
+from runbook_lib.values import Check
+from runbook_lib.view.tables import GateView
 
 HISTORY = 1500  # candles asked of each consumer
 CLOCKS_APART_SECONDS = 2.0  # more than preflight lets pass
 ENOUGH_HISTORY = 900  # candles; freqtrade itself starts with one page of 1000, less the forming one
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """How one consumer came up. ``seconds``: until it held fresh candles; ``candles``: how many, of its worst pair."""
-
-    host: str
-    result: str
-    seconds: float | None = None
-    candles: int | None = None
-    own_requests: int | None = None
-    served_by: str = ""
-    checks: tuple[Check, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Rollout(RenderedAs):
-    """All consumers in the order in which they were reached."""
-
-    steps: tuple[Step, ...] = field(default=())
-
-    def shown(self) -> Table:
-        """Show it as a table."""
-        heads = (
-            "consumer",
-            "result",
-            "ready after (s)",
-            "candles of its worst pair",
-            "own candle requests since start",
-            "answered by",
-        )
-        rows = [
-            (step.host, step.result, step.seconds, step.candles, step.own_requests, step.served_by)
-            for step in self.steps
-        ]
-        return Table("Roll-out", heads, rows)
+START_CHECKS = ("own candle requests since start", "history handed over")
+_CACHE_TAG = """
+import sys
+def main(_):
+    return sys.implementation.cache_tag
+"""
 
 
 def plan(phase: Phase[FreqtradeSite]) -> Planned:
@@ -70,7 +40,7 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     access = _access(phase)
     who = bots.feeders(site)
     wanted = phase.fleet.on_all(lambda session: _wanted(session, site, who[session.name], access), who).unwrap()
-    return planned.make(phase, "Consumers", wanted, {host: bot.config for host, bot in who.items()})
+    return changing.plan(phase, "Consumers", wanted)
 
 
 def _access(phase: Phase[FreqtradeSite]) -> dict[str, ProducerAccess]:
@@ -93,17 +63,16 @@ def _wanted(session: Session, site: FreqtradeSite, bot: bots.Bot, access: dict[s
         raise ChangeError(f"no config at {bot.config}", remedy="mend consumers in the site file", host=bot.host)
     state = Files(session).stat(bot.config)
     edit = consumer_config(original.decode(), site=site, host=bot.host, producers=access)
+    compiled = f"__pycache__/{edit.fed_strategy}.{session.python(_CACHE_TAG, interpreter=site.freqtrade.python)}.pyc"
     return Wanted(
         bot.host,
         (
             *producers.feed_files(site),
-            *planned.files(
-                bots.in_directory(site, producers.STRATEGIES),
-                {f"{edit.fed_strategy}.py": _subclass(session, site, edit)},
-            ),
+            File(producers.in_strategies(site, f"{edit.fed_strategy}.py"), _subclass(session, site, edit).encode()),
             File(bot.config, edit.text.encode(), state.mode),
-            Unit(bot.unit),
+            Unit(bot.unit, settle_seconds=site.gates.settle_seconds),
         ),
+        leaves=(*producers.feed_leaves(site), producers.in_strategies(site, compiled)),
     )
 
 
@@ -124,7 +93,7 @@ def _subclass(session: Session, site: FreqtradeSite, edit: ConsumerEdit) -> str:
 
 def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
     """Judge the edited configs, the units that start them, and the producers they will rely on."""
-    checks = [*producers.serving(phase), *planned.judge_configs(phase, plan), *_units(phase)]
+    checks = [*producers.serving(phase), *new_configs.judge(phase, plan, bots.feeders(phase.site)), *_units(phase)]
     return phase.gate("consumer_configs", checks)
 
 
@@ -148,56 +117,66 @@ def _units(phase: Phase[FreqtradeSite]) -> list[Check]:
     ]
 
 
-def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Rollout:
-    """Change one consumer after the other; stop at the first that does not come up well."""
-    phase.must_not_be_stopped()
-    steps: list[Step] = []
-    for host in plan.wanted:
-        if steps and judge(steps[-1].checks) is not Verdict.SUCCESSFUL:
-            steps.append(Step(host, "not reached"))
-            continue
-        steps.append(_change(phase, plan, host))
-    return Rollout(tuple(steps))
+def canary(phase: Phase[FreqtradeSite], plan: Planned) -> Rollout:
+    """Change the first consumers alone."""
+    return _roll_out(phase, plan, _canaries(phase, plan))
 
 
-def _change(phase: Phase[FreqtradeSite], plan: Planned, host: str) -> Step:
-    if phase.dry_run:
-        return Step(host, "dry run", checks=(producers.dry(),))
-    bot = bots.feeders(phase.site)[host]
+def _canaries(phase: Phase[FreqtradeSite], plan: Planned) -> list[str]:
+    return list(plan.wanted)[: phase.site.rollout.canary]
+
+
+def rest(phase: Phase[FreqtradeSite], plan: Planned, canary: Rollout) -> Rollout:
+    """Change the others, in batches; return how all of them came up."""
+    others = _roll_out(phase, plan, list(plan.wanted)[len(_canaries(phase, plan)) :])
+    return Rollout((*canary.attempts, *others.attempts))
+
+
+def _roll_out(phase: Phase[FreqtradeSite], plan: Planned, hosts: list[str]) -> Rollout:
     began = time.time()
-    try:
-        with Waiting(f"{host} to be changed", phase.report):
-            changed = planned.carry_out(phase, plan, host).changed
-    except RunbookError as error:
-        return Step(host, "failed", checks=(reported("changed", error, expected="every step done and verified"),))
-    ready = bots.await_ready(phase.fleet, phase.site, {host: bot}, phase.report)
-    seconds = round(time.time() - began, 1)
-    try:
-        report = feed_state.read(phase.fleet[host], phase.site)
-        held = bots.newest(phase.fleet[host], phase.site, bot, HISTORY)
-    except RunbookError as error:
-        return Step(host, "failed", seconds, checks=(*ready, reported("feed", error, expected="serves")))
-    checks = (*ready, *_start(host, report, held, began if changed else None))
-    result = "changed" if changed else "already as it should be"
-    return Step(
-        host,
-        result if judge(checks) is Verdict.SUCCESSFUL else f"{result}, not well",
-        seconds,
-        _worst(held),
-        report.own_requests,
-        ", ".join(f"{name} {count}" for name, count in report.by_producer.items()),
-        checks,
+
+    def up(changed: tuple[str, ...]) -> list[Check]:
+        ready = bots.await_ready(phase.fleet, phase.site, {host: who[host] for host in changed}, phase.report)
+        started = {host: began if not plan.plans[host].empty else None for host in changed}
+        return [*ready, *_started(phase, started)]
+
+    who, limits = bots.feeders(phase.site), phase.site.rollout
+    return changing.change_all(phase, plan, up, hosts=hosts, size=limits.batch, budget=limits.failure_budget)
+
+
+def _started(phase: Phase[FreqtradeSite], began: Mapping[str, float | None]) -> list[Check]:
+    """Look how consumers came up. ``began``: when each was changed, unix seconds; None if it was as it should be."""
+    site, who = phase.site, bots.feeders(phase.site)
+    found = phase.fleet.on_all(
+        lambda session: _start(
+            session.name,
+            feed_state.read(session, site),
+            bots.newest(session, site, who[session.name], HISTORY),
+            began[session.name],
+            [producer_name(producer) for producer in site.producers],
+        ),
+        began,
     )
+    return [
+        check
+        for host, result in found.items()
+        for check in (
+            [reported("feed", result.error, expected="serves", host=host)] if result.error else result.unwrap()
+        )
+    ]
 
 
-def _start(host: str, report: feed_state.FeedReport, held: CandleSet, began: float | None) -> list[Check]:
-    """Judge how a consumer came up. ``began``: when it was changed (unix seconds), None if it was as it should be."""
+def _start(
+    host: str, report: feed_state.FeedReport, held: CandleSet, began: float | None, producing: list[str]
+) -> list[Check]:
+    ours = began is None or report.started >= began - CLOCKS_APART_SECONDS
+    silent = [name for name in producing if not report.by_producer.get(name)]
     return [
         holds(
             "the feed speaks of this start",
-            passed=began is None or report.started >= began - CLOCKS_APART_SECONDS,
+            passed=ours,
             expected="its counts begin with the restart",
-            observed="yes" if began is None or report.started >= began - CLOCKS_APART_SECONDS else "older counts",
+            observed="yes" if ours else "older counts",
             host=host,
             remedy="the bot runs without the feed: read its journal for a line that begins with Candle feed",
         ),
@@ -208,9 +187,17 @@ def _start(host: str, report: feed_state.FeedReport, held: CandleSet, began: flo
             host=host,
             remedy=f"the feed fell back: {report.fallbacks}; read the bot's journal for Candle feed",
         ),
+        holds(
+            "answered by its producers",
+            passed=not silent,
+            expected="each of them",
+            observed=", ".join(f"{name} {count}" for name, count in report.by_producer.items()) or "by none",
+            host=host,
+            remedy=f"look at {', '.join(silent)}, and at the way there",
+        ),
         at_least(
             "history handed over",
-            _worst(held),
+            min((len(frame) for frame in held.frames.values()), default=0),
             ENOUGH_HISTORY,
             unit="candles",
             host=host,
@@ -219,27 +206,43 @@ def _start(host: str, report: feed_state.FeedReport, held: CandleSet, began: flo
     ]
 
 
-def _worst(held: CandleSet) -> int:
-    return min((len(frame) for frame in held.frames.values()), default=0)
+def watched(phase: Phase[FreqtradeSite], plan: Planned, canary: Rollout) -> GateView:
+    """Watch the canary over whole candles: fresh, no request of its own, every cell the exchange's settled value."""
+    checks = list(canary.checks)
+    if not phase.dry_run and not any(attempt.failed for attempt in canary.attempts):
+        checks += _nothing_left(plan) if plan.empty else _watch(phase, _canaries(phase, plan))
+    return phase.gate("canary", checks)
+
+
+def _nothing_left(plan: Planned) -> list[Check]:
+    hosts = len(plan.wanted)
+    return [holds("roll-out", passed=True, expected="a well canary first", observed=f"all {hosts} are done already")]
+
+
+def _watch(phase: Phase[FreqtradeSite], hosts: list[str]) -> list[Check]:
+    site = phase.site
+    who = {host: bot for host, bot in bots.feeders(site).items() if host in hosts}
+    try:
+        reading = measure.measure(phase.fleet, site, who, who, phase.report, candles=site.gates.canary_candles).reading
+    except RunbookError as error:
+        return [reported("canary watched", error, expected=f"{site.gates.canary_candles} candles")]
+    remedy = "the others were not touched: find out why, or undo it with 90_rollback"
+    return [
+        *(
+            equal("own candle requests while watched", count, 0, host=host, remedy=remedy)
+            for host, count in reading.candle_requests.items()
+        ),
+        at_least("cells compared", reading.cells, 1, too_little_is_inconclusive=True, remedy="run this phase again"),
+        equal("cells that differ from the exchange", reading.mismatching, 0, remedy=remedy),
+        equal("candles missing", reading.missing, 0, remedy=remedy),
+        *(
+            at_most("age of the newest candle", age, site.gates.candle_age_seconds, unit="s", host=host, remedy=remedy)
+            for host, age in reading.newest_age.items()
+        ),
+    ]
 
 
 def gate(phase: Phase[FreqtradeSite], rollout: Rollout) -> GateView:
     """Judge the roll-out: every consumer was reached and came up well."""
-    checks = [check for step in rollout.steps for check in step.checks]
-    checks += [
-        holds(
-            "reached",
-            passed=False,
-            expected="changed",
-            observed="not reached: the roll-out stopped before it",
-            host=step.host,
-            remedy="mend the consumer that failed, then run this phase again",
-        )
-        for step in rollout.steps
-        if not step.checks
-    ]
-    phase.keep("start", [check for step in rollout.steps for check in step.checks if check.name in START_CHECKS])
-    return phase.gate("consumers", checks)
-
-
-START_CHECKS = ("own candle requests since start", "history handed over")
+    phase.keep("start", [check for check in rollout.checks if check.name in START_CHECKS])
+    return phase.gate("consumers", rollout.checks)

@@ -63,7 +63,8 @@ class Shown(RenderedAs):
 
 def take(phase: Phase[FreqtradeSite], when: str, who: dict[str, bots.Bot]) -> Shown:
     """Measure, draw, and keep both for later phases. ``when``: before or after."""
-    found = measure.measure(phase.fleet, phase.site, who, bots.feeders(phase.site), phase.report)
+    feeders = bots.feeders(phase.site)
+    found = measure.measure(phase.fleet, phase.site, who, feeders, phase.report, candles=phase.site.gates.candles)
     phase.keep("reading", found.reading.model_dump())
     mismatches = found.comparison.mismatches
     detail = found.comparison.detail.head(DIFFERENCES_SHOWN)

@@ -10,17 +10,20 @@ from runbook_lib.freqtrade import bots, probes, strategies
 from runbook_lib.freqtrade.configs.access import ProducerSecrets, read_secrets
 from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.configs.units import producer_unit
+from runbook_lib.freqtrade.feed_state import STATE_FILE
 from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.freqtrade.phases import planned, reaching
-from runbook_lib.freqtrade.phases.planned import Planned
-from runbook_lib.gates import holds
+from runbook_lib.freqtrade.phases import new_configs, reaching
+from runbook_lib.runner import changing
+from runbook_lib.runner.changing import Planned, Rollout
 from runbook_lib.runner.phase import Phase
 from runbook_lib.values import Check
-from runbook_lib.view.progress import Waiting
-from runbook_lib.view.tables import GateView, Table
+from runbook_lib.view.tables import GateView
 
 UNIT_DIRECTORY: Mapping[str, str] = {"user": ".config/systemd/user", "system": "/etc/systemd/system"}
 STRATEGIES = "user_data/strategies"
+MADE_BY_FREQTRADE = ("backtest_results", "data", "freqaimodels", "hyperopt_results", "hyperopts", "notebooks", "plot")
+"""Directories that freqtrade makes in user_data when it first runs. Those that were not there go when it is undone; the
+logs, which it makes too, stay: they tell what happened."""
 
 
 def plan(phase: Phase[FreqtradeSite]) -> Planned:
@@ -29,7 +32,7 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     who = bots.producers(site)
     standing = phase.fleet.on_all(lambda session: Files(session).read(who[session.name].config), who).unwrap()
     wanted = {host: _wanted(site, bot, standing[host]) for host, bot in who.items()}
-    return planned.make(phase, "Producers", wanted, {host: bot.config for host, bot in who.items()})
+    return changing.plan(phase, "Producers", wanted)
 
 
 def _wanted(site: FreqtradeSite, bot: bots.Bot, standing: bytes | None) -> Wanted:
@@ -40,58 +43,52 @@ def _wanted(site: FreqtradeSite, bot: bots.Bot, standing: bytes | None) -> Wante
         bot.host,
         (
             *feed_files(site),
-            *planned.files(
-                bots.in_directory(site, STRATEGIES),
-                {f"{strategies.PRODUCER_STRATEGY}.py": strategies.producer_module()},
-            ),
+            File(in_strategies(site, f"{strategies.PRODUCER_STRATEGY}.py"), strategies.producer_module().encode()),
             File(bot.config, config.encode(), 0o600),
             File(unit_file, producer_unit(site, bot.host).encode(), root=site.units == "system"),
-            Unit(bot.unit),
+            Unit(bot.unit, settle_seconds=site.gates.settle_seconds),
+        ),
+        leaves=(
+            *(bots.in_directory(site, f"user_data/{name}") for name in MADE_BY_FREQTRADE),
+            *feed_leaves(site),
+            in_strategies(site, "__pycache__"),
         ),
     )
 
 
 def feed_files(site: FreqtradeSite) -> tuple[File, ...]:
     """Return the feed's own files, as producers and consumers both have them."""
-    return planned.files(bots.in_directory(site, STRATEGIES), strategies.feed_files())
+    return tuple(File(in_strategies(site, path), text.encode()) for path, text in strategies.feed_files().items())
+
+
+def feed_leaves(site: FreqtradeSite) -> tuple[str, ...]:
+    """Return what comes into being where the feed runs: its state, and what Python compiles of it."""
+    return (bots.in_directory(site, STATE_FILE), in_strategies(site, f"{strategies.FEED_DIRECTORY}/__pycache__"))
+
+
+def in_strategies(site: FreqtradeSite, path: str) -> str:
+    """Return a path below the strategies folder as the login sees it."""
+    return bots.in_directory(site, f"{STRATEGIES}/{path}")
 
 
 def fit(phase: Phase[FreqtradeSite], plan: Planned) -> GateView:
     """Judge the configs before they are put in place."""
-    return phase.gate("producer_configs", planned.judge_configs(phase, plan))
+    return phase.gate("producer_configs", new_configs.judge(phase, plan, bots.producers(phase.site)))
 
 
-def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Table:
-    """Carry the plan out, all producers at once.
+def apply(phase: Phase[FreqtradeSite], plan: Planned) -> Rollout:
+    """Carry the plan out, all producers at once; one that does not come up is put back as it was."""
+    who = bots.producers(phase.site)
 
-    Raises the error of the first that could not be changed; it also says which others were.
-    """
-    phase.must_not_be_stopped()
-    with Waiting(f"{', '.join(plan.wanted)} to be changed", phase.report):
-        results = phase.fleet.on_all(lambda session: planned.carry_out(phase, plan, session.name), plan.wanted)
-    changed = [result.host for result in results.changed]
-    if results.failed and changed and (error := results.failed[0].error) is not None:
-        raise type(error)(f"{error.what} (changed: {', '.join(changed)})", remedy=error.remedy, host=error.host)
-    results.unwrap()
-    rows = [
-        (
-            host,
-            "changed" if host in changed else "dry run" if phase.dry_run else "already as it should be",
-            steps(plan, host),
-        )
-        for host in results
-    ]
-    return Table("Done", ("host", "result", "steps"), rows)
+    def up(hosts: tuple[str, ...]) -> list[Check]:
+        return bots.await_ready(phase.fleet, phase.site, {host: who[host] for host in hosts}, phase.report)
+
+    return changing.change_all(phase, plan, up, hosts=list(plan.wanted), size=len(plan.wanted))
 
 
-def steps(plan: Planned, host: str) -> str:
-    """Say in words what a host's plan does."""
-    return "; ".join(plan.plans[host].describe()) or "none"
-
-
-def gate(phase: Phase[FreqtradeSite]) -> GateView:
-    """Wait until the producers serve; judge whether consumers can rely on them."""
-    checks = serving(phase)
+def gate(phase: Phase[FreqtradeSite], rollout: Rollout) -> GateView:
+    """Judge whether consumers can rely on the producers."""
+    checks = rollout.checks
     if not phase.dry_run:
         checks += _reachable(phase)
     return phase.gate("producers", checks)
@@ -100,13 +97,8 @@ def gate(phase: Phase[FreqtradeSite]) -> GateView:
 def serving(phase: Phase[FreqtradeSite]) -> list[Check]:
     """Check that every producer runs and holds fresh candles of its pairs; in a dry run there is nothing to look at."""
     if phase.dry_run:
-        return [dry()]
+        return [changing.dry()]
     return bots.await_ready(phase.fleet, phase.site, bots.producers(phase.site), phase.report)
-
-
-def dry() -> Check:
-    """Return the one check of a dry run: it holds because nothing was done."""
-    return holds("dry run", passed=True, expected="nothing is changed", observed="nothing was changed")
 
 
 def _reachable(phase: Phase[FreqtradeSite]) -> list[Check]:

@@ -254,6 +254,7 @@ def claims(phase: Phase[FreqtradeSite], effect: Effect) -> Table:
         data=effect.data,
         latency=effect.latency,
         start=start,
+        safety=plan_claims.safe(phase.journal.events()),
     )
     phase.keep("claims", found)
     return tables.claims(found)

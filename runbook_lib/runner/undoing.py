@@ -1,0 +1,221 @@
+"""How a notebook undoes its change: told by its journal, last phase first; edits made since are never overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from runbook_lib.change.engine import Applied
+from runbook_lib.change.journal import Event
+from runbook_lib.change.resources import SeenFile
+from runbook_lib.change.rollback import Rollback
+from runbook_lib.change.rollout import batches
+from runbook_lib.change.undo import decided, differences, origins
+from runbook_lib.change.undo_plan import Conflict, FileUndo, UndoPlan
+from runbook_lib.errors import ApplyFailed
+from runbook_lib.fleet import Session
+from runbook_lib.gates import holds, reported
+from runbook_lib.runner.phase import Phase
+from runbook_lib.values import Check, FleetResult
+from runbook_lib.view import diffs, tables
+from runbook_lib.view.progress import Waiting
+from runbook_lib.view.rendered import RenderedAs, Shown, Together
+
+ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class Undoing(RenderedAs):
+    """What will be undone, host by host, in that order: those of the last phase first."""
+
+    plans: Mapping[str, UndoPlan]
+
+    @property
+    def conflicts(self) -> list[tuple[str, Conflict]]:
+        """Host and file of every edit that somebody made since, and that waits for a decision."""
+        return [(host, conflict) for host, plan in self.plans.items() for conflict in plan.conflicts]
+
+    def shown(self) -> Shown:
+        """Show it as diffs and steps; before them what somebody edited since, against what we wrote."""
+        undo = diffs.plan("Rollback", self._files(), self._steps())
+        if not self.conflicts:
+            return undo
+        edits = [_diff(host, edit.path, edit.ours, edit.now) for host, edit in self.conflicts]
+        return Together((diffs.plan("Edited by somebody since, and not overwritten", edits), undo))
+
+    def _files(self) -> list[diffs.FileDiff]:
+        return [
+            _diff(host, step.path, step.now, step.before)
+            for host, plan in self.plans.items()
+            for step in plan.files
+            if not step.in_place
+        ]
+
+    def _steps(self) -> list[diffs.Step]:
+        return [
+            diffs.Step(host, step.describe())
+            for host, plan in self.plans.items()
+            for step in plan.steps
+            if not isinstance(step, FileUndo) or step.in_place
+        ]
+
+
+def _diff(host: str, path: str, now: SeenFile, then: SeenFile) -> diffs.FileDiff:
+    return diffs.FileDiff(host, path, _text(now), _text(then), _mode(now), _mode(then))
+
+
+def _text(seen: SeenFile) -> str | None:
+    return None if seen.content is None else seen.content.decode("utf-8", "replace")
+
+
+def _mode(seen: SeenFile) -> int | None:
+    return seen.state.mode if seen.state.exists else None
+
+
+def done(phase: Phase[Any]) -> tables.Table:
+    """Show every step that this change has announced, and what came of it."""
+    rows = []
+    for event in phase.journal.events():
+        if event.what in {"intent", "undo"}:
+            rows.append([event.phase, event.host, event.detail["act"], event.detail["key"], "cut off"])
+        elif event.what in {"done", "undone", "failed", "undo failed"}:
+            row = next(row for row in reversed(rows) if (row[1], row[3]) == (event.host, event.detail["key"]))
+            row[4] = f"{event.what}: {event.detail['why']}" if "why" in event.detail else event.what
+    shown = [(phase, host, act, came) for phase, host, act, _, came in rows]
+    return tables.Table("Steps of this change", ("phase", "host", "step", "result"), shown)
+
+
+def plan(phase: Phase[Any]) -> Undoing:
+    """Compare every host that this change touched with what it was; touches nothing.
+
+    Raises ApplyFailed when this change has touched no host.
+    """
+    events = phase.journal.events()
+    touched = origins(events)
+    if not touched:
+        raise ApplyFailed("this change has touched no host", remedy="there is nothing to undo")
+    rollback = _rollback(phase)
+    with Waiting(f"{len(touched)} hosts to be compared with what they were", phase.report):
+        plans: FleetResult[UndoPlan] = phase.fleet.on_all(
+            lambda session: rollback.plan(session, touched[session.name], decided(events, session.name)), touched
+        )
+    found = plans.unwrap()
+    return Undoing({host: found[host] for group in _last_first(events, touched) for host in group})
+
+
+def _last_first(events: list[Event], touched: Mapping[str, object]) -> list[list[str]]:
+    """Group hosts by the phase that touched each first; the group of the last phase, and its last host, come first."""
+    groups: dict[str, dict[str, None]] = {}
+    seen: set[str] = set()
+    for event in events:
+        if event.what == "intent" and event.host is not None and event.host in touched and event.host not in seen:
+            seen.add(event.host)
+            groups.setdefault(event.phase, {})[event.host] = None
+    return [list(reversed(hosts)) for hosts in reversed(groups.values())]
+
+
+def decide(phase: Phase[Any], undoing: Undoing) -> Undoing:
+    """Have every edit that somebody made since decided upon; return the plan that follows. Undecided ones stay open."""
+    answers = [phase.decide(host, conflict.path) for host, conflict in undoing.conflicts]
+    return plan(phase) if any(answers) else undoing
+
+
+def fit(phase: Phase[Any], undoing: Undoing) -> list[Check]:
+    """Check that every file can go back, or was decided upon."""
+    name = f"runbook rollback --change {phase.folder.change_id}"
+    checks = []
+    for host, plan in undoing.plans.items():
+        wrong = [conflict.describe() for conflict in plan.conflicts] + [f"{path}: original gone" for path in plan.lost]
+        path = plan.conflicts[0].path if plan.conflicts else "PATH"
+        checks.append(
+            holds(
+                "can go back",
+                passed=not wrong,
+                expected="originals kept, no edit made since",
+                observed="; ".join(wrong) or "yes",
+                host=host,
+                remedy=f"read the difference above, then decide: `{name} --overwrite {host}:{path}`, or --keep",
+            )
+        )
+    return checks
+
+
+def apply(phase: Phase[Any], undoing: Undoing) -> tables.Table:
+    """Undo it, the last phase's hosts first, in batches. A host that cannot be put back does not keep others from it.
+
+    Raises the first host's error after all others were tried; StalePlan if one has changed since it was planned.
+    """
+    phase.must_not_be_stopped()
+    if phase.dry_run:
+        return _table(undoing, {}, "dry run")
+    rollback = _rollback(phase)
+    results: dict[str, FleetResult[Applied]] = {}
+    with phase.apply_lock(undoing.plans):
+        for group in _last_first(phase.journal.events(), undoing.plans):
+            for batch in batches(group, phase.site.rollout.batch):
+                phase.check()
+                with Waiting(f"{', '.join(batch)} to be put back", phase.report):
+                    done = phase.fleet.on_all(lambda on: rollback.apply(on, undoing.plans[on.name]), batch)
+                results |= dict.fromkeys(batch, done)
+    FleetResult(tuple(results[host][host] for host in undoing.plans)).unwrap()
+    return _table(undoing, {host: results[host][host].changed for host in undoing.plans}, "put back")
+
+
+def _table(undoing: Undoing, changed: Mapping[str, bool], word: str) -> tables.Table:
+    rows = [
+        (host, word if changed.get(host, True) else "was as before already", "; ".join(plan.describe()) or "none")
+        for host, plan in undoing.plans.items()
+    ]
+    return tables.Table("Undone", ("host", "result", "steps"), rows)
+
+
+def restored(phase: Phase[Any]) -> list[Check]:
+    """Read every host again and hold it against what it was; say so in the journal if all of it is back.
+
+    A file that somebody edited and decided to keep is as decided; what nothing takes back fails.
+    """
+    if phase.dry_run:
+        return [holds("dry run", passed=True, expected="nothing is changed", observed="nothing was changed")]
+    events = phase.journal.events()
+    whole = origins(events, whole=True)
+    rollback = _rollback(phase)
+
+    def look(session: Session) -> list[str]:
+        origin = whole[session.name]
+        kept = {path for path, decision in _decisions(events, session.name).items() if decision == "keep"}
+        left = differences(origin, rollback.observe(session, origin))
+        return [line for line in left if not any(line.startswith(f"{path} is ") for path in kept)]
+
+    with Waiting(f"{len(whole)} hosts to be compared with what they were", phase.report):
+        found = phase.fleet.on_all(look, whole)
+    checks = [
+        reported("as it was before", result.error, expected=_AS_BEFORE, host=host)
+        if result.error is not None
+        else _as_before(host, result.unwrap())
+        for host, result in found.items()
+    ]
+    if all(not result.failed and not result.unwrap() for result in found.values()):
+        phase.journal.write(ROLLED_BACK)
+    return checks
+
+
+_AS_BEFORE = "every file, mode and service as before this change"
+
+
+def _as_before(host: str, left: list[str]) -> Check:
+    observed = "; ".join(left) or "yes, to the byte"
+    return holds("as it was before", passed=not left, expected=_AS_BEFORE, observed=observed, host=host)
+
+
+def _decisions(events: list[Event], host: str) -> dict[str, str]:
+    """Return what was decided last on each file, also where that was carried out already."""
+    return {
+        event.detail["path"]: event.detail["decision"]
+        for event in events
+        if event.what == "decided" and event.host == host
+    }
+
+
+def _rollback(phase: Phase[Any]) -> Rollback:
+    return Rollback(phase.journal, phase.site.units, phase.check)
