@@ -15,6 +15,7 @@ T = TypeVar("T")
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
+
 def steady() -> Clock:
     """Return a clock that shows unix seconds and goes on evenly, whatever becomes of the machine's own.
 
