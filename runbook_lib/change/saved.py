@@ -129,10 +129,14 @@ def _facts(plan: HostPlan) -> dict[str, Any]:
 
 
 def _brings(step: Step) -> str | None:
-    """Return a digest of what a step brings about, where that is more than its words say."""
+    """Return a digest of what a step brings about, where that is more than its words say.
+
+    Of a file as it was shown, its secrets masked: a token that is generated is another one whenever it is planned.
+    """
     match step:
         case FileStep(wanted=file):
-            return f"{step.digest}-{file.mode:04o}"
+            shown = redact(file.content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+            return f"{hashlib.sha256(shown).hexdigest()}-{file.mode:04o}"
         case CommandStep(wanted=command):
             texts = json.dumps([command.check, command.do, command.undo, command.root])
             return hashlib.sha256(texts.encode()).hexdigest()

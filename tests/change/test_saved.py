@@ -174,6 +174,12 @@ def test_that_something_else_is_wanted_now_is_told(path: Path, wanted: tuple[Any
     assert compare(path, plan(wanted=Wanted("75", (*wanted, Unit("bot.service")))), []) == [said]
 
 
+def test_another_token_is_no_other_plan(path: Path) -> None:
+    """Whoever plans a new secret generates it: what was read and approved was the same, its secrets masked."""
+    again = replace(CONFIG, content=NEW.replace(TOKEN.encode(), b"an0ther-t0ken-an0ther"))
+    assert compare(path, plan(wanted=Wanted("75", (again, NAT, Unit("bot.service")))), []) == []
+
+
 def test_that_less_is_wanted_now_is_told(path: Path) -> None:
     less = replace(WANTED, resources=WANTED.resources[1:])
     assert compare(path, plan(replace(seen(), files={}), less), []) == ["75: bot/config.json is no longer part of it"]
