@@ -106,6 +106,12 @@ phase.require(rollback.gate(phase, again))
 # thrown away. Remove `.runbook` by hand when the change record is closed.
 
 # %% [markdown]
+# ## If it passed
+#
+# By hand: save (Ctrl+S). In a terminal, `.venv/bin/runbook report --anew --change` and the name of the change, which
+# stands at the top, then draws the record up: from now on it speaks of the rollback.
+
+# %% [markdown]
 # ## If it stopped here
 #
 # Run this notebook again: what is back already is left alone. A host that can not be reached is put back when it can

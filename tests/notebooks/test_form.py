@@ -16,6 +16,7 @@ import pytest
 from nbformat import NotebookNode
 
 import runbook_lib
+from runbook_lib.runner.runbook import Runbook
 from runbook_lib.runner.source import generate
 
 ROOT = Path(__file__).parents[2]
@@ -167,10 +168,13 @@ def test_every_notebook_has_its_source_and_no_other_number() -> None:
 
 
 def test_every_notebook_leads_to_the_next_and_the_last_to_the_record() -> None:
-    ways = [re.search(r"## If it passed\n(?:#[^\n]*\n)+", path.read_text(encoding="utf-8")) for path in SOURCES]
-    assert all(way is not None and "Ctrl+S" in way[0] for way in ways)
-    wanted = [*(f"({path.stem}.ipynb)" for path in SOURCES[1:]), "runbook report"]
-    assert [end for way, end in zip(ways, wanted, strict=True) if way is None or end not in way[0]] == []
+    book = Runbook.load(ROOT / "notebooks")
+    assert {path.stem for path in SOURCES} == {*book.names, book.manifest.rollback}
+    ways = {path.stem: re.search(r"## If it passed\n(?:#[^\n]*\n)+", path.read_text("utf-8")) for path in SOURCES}
+    assert all(way is not None and "Ctrl+S" in way[0] for way in ways.values())
+    wanted = dict(zip(book.names, [*(f"({name}.ipynb)" for name in book.names[1:]), "runbook report"], strict=True))
+    wanted[str(book.manifest.rollback)] = "runbook report --anew"
+    assert [name for name, way in ways.items() if way is None or wanted[name] not in way[0]] == []
 
 
 GOOD = """\
