@@ -42,7 +42,10 @@ def test_this_projects_own_runbook_is_one() -> None:
     book = Runbook.load(ROOT / "notebooks")
     assert book.site_model() is FreqtradeSite
     assert book.names == ("10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate")
+    assert book.rollback == ROOT / "notebooks" / "90_rollback.ipynb"
     assert all(callable(book.planner(name)) for name in book.manifest.plans)
+    asked = [hold for path in (*book.notebooks, book.rollback) for hold in holds_in(path)]
+    assert asked == [*book.manifest.holds]
 
 
 def test_the_rollback_is_no_part_of_a_forward_run(folder: Path) -> None:
