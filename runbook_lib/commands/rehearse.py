@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from runbook_lib.values import Verdict
 @click.option("--change", "change_id", help="change id  [default: lab-DATE-TIME]")
 @click.option("--pairs", type=click.IntRange(min=1), help="only so many pairs of each producer: a quick rehearsal")
 @click.option("--websockets", is_flag=True, help="feeders and producers use kline streams (freqtrade.enable_ws)")
-def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets: bool) -> None:
+@click.option("--rollback", is_flag=True, help="undo it all at the end, and measure that the fleet is as it was")
+def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets: bool, rollback: bool) -> None:
     """Rehearse the migration: start the lab, run every notebook, end the lab, give a verdict.
 
     Nobody is asked at its hold points: in a lab all of them are let pass.
@@ -48,13 +50,13 @@ def rehearse(site: Path, change_id: str | None, pairs: int | None, *, websockets
             f"lab: {len(params.hosts)} hosts, {len(params.consumers)} feeders, {len(params.pairs)} pairs",
         )
         with at_work(chosen) as work:
-            job = Job(
-                chosen.runbook.notebooks,
-                started,
-                approve=chosen.holds(["all"], chosen.runbook.notebooks),
-                how="rehearsal",
-            )
-            outcome = execute(work, job)
+            outcome = execute(work, _job(chosen, chosen.runbook.notebooks, started))
+            if rollback and outcome.stopped is None and chosen.runbook.rollback is not None:
+                outcome = execute(work, _job(chosen, [chosen.runbook.rollback], started))
     finally:
         labs.down(lab, keep=True)
     conclude(outcome, over=True)
+
+
+def _job(chosen: Chosen, notebooks: Sequence[Path], started: float) -> Job:
+    return Job(notebooks, started, approve=chosen.holds(["all"], notebooks), how="rehearsal")

@@ -5,7 +5,6 @@ A window begins when a candle opens and ends when another does: each request bel
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from runbook_lib.freqtrade.market_data import MarketData, settled_candles
 from runbook_lib.freqtrade.meters import FleetMeter, fleet_meter
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.reading import Reading
-from runbook_lib.view.progress import Reporter, Waiting, countdown
+from runbook_lib.view.progress import Reporter, Waiting, countdown, steady
 
 HISTORY = 1000  # candles read of every pair
 READ_AFTER_SECONDS = 40.0  # of the last candle: the bots have had time for the one before it, whose age is judged
@@ -84,20 +83,22 @@ def measure(  # noqa: PLR0913 - one measurement
 
     Waits for the next candle to open and until the last has closed. Raises HostError if a host cannot be asked.
     """
+    clock = steady()
     length = timeframe_ms(site.freqtrade.timeframe) / 1000
-    since = (time.time() // length + 1) * length
+    since = (clock() // length + 1) * length
     until = since + candles * length
-    countdown("the next candle to open", since, report)
+    countdown("the next candle to open", since, report, clock=clock)
     with _aside() as aside:
-        weights = aside.submit(_weights, fleet, site, list(bots), until)
+        weights = aside.submit(_weights, fleet, site, list(bots), until - clock())
         latencies = _latencies(fleet, site, report)
         countdown(
             f"candle {candles} of {candles} to be in the bots' hands",
             when_read(until, length),
             report,
+            clock=clock,
         )
         held, truth, read_at = _read_candles(fleet, site, held_by, report)
-        countdown(f"candle {candles} of {candles} to close", until, report)
+        countdown(f"candle {candles} of {candles} to close", until, report, clock=clock)
         peaks = weights.result()
     counts = count(fleet, site, bots, since=since, until=until)
     window = common_window(
@@ -169,12 +170,12 @@ def count(fleet: Fleet, site: FreqtradeSite, bots: Mapping[str, Bot], *, since: 
     )
 
 
-def _weights(fleet: Fleet, site: FreqtradeSite, hosts: list[str], until: float) -> dict[str, int | None]:
-    """Follow the exchange's own count of each host's request weight until just before ``until``; return the peaks.
+def _weights(fleet: Fleet, site: FreqtradeSite, hosts: list[str], left: float) -> dict[str, int | None]:
+    """Follow the exchange's own count of each host's request weight for just under ``left`` seconds; return the peaks.
 
     None for a host that was refused: nobody looked on after that, and the peak seen before it says too little.
     """
-    seconds = until - time.time() - LAST_LOOK_SECONDS
+    seconds = left - LAST_LOOK_SECONDS
     series = fleet.on_all(
         lambda session: probes.weight_series(
             session, site.rest_url(session.name), seconds=seconds, every=LOOK_EVERY_SECONDS

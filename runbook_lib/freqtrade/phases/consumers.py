@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
-from collections.abc import Mapping
 
 from runbook_lib.change.resources import File, Unit, Wanted
 from runbook_lib.errors import ChangeError, RunbookError
@@ -24,7 +22,7 @@ from runbook_lib.values import Check
 from runbook_lib.view.tables import GateView
 
 HISTORY = 1500  # candles asked of each consumer
-CLOCKS_APART_SECONDS = 2.0  # more than preflight lets pass
+WRITTEN_IN_WHOLE_SECONDS = 1.0  # systemd tells no fractions
 ENOUGH_HISTORY = 900  # candles; freqtrade itself starts with one page of 1000, less the forming one
 START_CHECKS = ("own candle requests since start", "history handed over")
 _CACHE_TAG = """
@@ -133,30 +131,26 @@ def rest(phase: Phase[FreqtradeSite], plan: Planned, canary: Rollout) -> Rollout
 
 
 def _roll_out(phase: Phase[FreqtradeSite], plan: Planned, hosts: list[str]) -> Rollout:
-    began = time.time()
-
     def up(changed: tuple[str, ...]) -> list[Check]:
         ready = bots.await_ready(phase.fleet, phase.site, {host: who[host] for host in changed}, phase.report)
-        started = {host: began if not plan.plans[host].empty else None for host in changed}
-        return [*ready, *_started(phase, started)]
+        return [*ready, *_started(phase, changed)]
 
     who, limits = bots.feeders(phase.site), phase.site.rollout
     return changing.change_all(phase, plan, up, hosts=hosts, size=limits.batch, budget=limits.failure_budget)
 
 
-def _started(phase: Phase[FreqtradeSite], began: Mapping[str, float | None]) -> list[Check]:
-    """Look how consumers came up. ``began``: when each was changed, unix seconds; None if it was as it should be."""
+def _started(phase: Phase[FreqtradeSite], hosts: tuple[str, ...]) -> list[Check]:
+    """Look how consumers came up."""
     site, who = phase.site, bots.feeders(phase.site)
-    found = phase.fleet.on_all(
-        lambda session: _start(
-            session.name,
-            feed_state.read(session, site),
-            bots.newest(session, site, who[session.name], HISTORY),
-            began[session.name],
-            [producer_name(producer) for producer in site.producers],
-        ),
-        began,
-    )
+    producing = [producer_name(producer) for producer in site.producers]
+
+    def look(session: Session) -> list[Check]:
+        bot = who[session.name]
+        unit = Units(session, site.units).observe([bot.unit])[bot.unit]
+        held = bots.newest(session, site, bot, HISTORY)
+        return _start(session.name, feed_state.read(session, site), held, unit.active_since, producing)
+
+    found = phase.fleet.on_all(look, hosts)
     return [
         check
         for host, result in found.items()
@@ -167,15 +161,16 @@ def _started(phase: Phase[FreqtradeSite], began: Mapping[str, float | None]) -> 
 
 
 def _start(
-    host: str, report: feed_state.FeedReport, held: CandleSet, began: float | None, producing: list[str]
+    host: str, report: feed_state.FeedReport, held: CandleSet, since: float | None, producing: list[str]
 ) -> list[Check]:
-    ours = began is None or report.started >= began - CLOCKS_APART_SECONDS
+    """Judge how a consumer came up. ``since``: when its service was started, by the host's own clock, as the feed's."""
+    ours = since is not None and report.started >= since - WRITTEN_IN_WHOLE_SECONDS
     silent = [name for name in producing if not report.by_producer.get(name)]
     return [
         holds(
             "the feed speaks of this start",
             passed=ours,
-            expected="its counts begin with the restart",
+            expected="its counts begin with the service",
             observed="yes" if ours else "older counts",
             host=host,
             remedy="the bot runs without the feed: read its journal for a line that begins with Candle feed",
