@@ -34,7 +34,7 @@ AFTER = reading(candle_requests={"75": 220}, streams={"75": 110}, mismatching=0,
 
 
 def claims(site: FreqtradeSite = BY_STREAMS, after: Reading = AFTER, **verdicts: Verdict) -> dict[str, Claim]:
-    names = ("effect", "weight", "data", "latency", "start")
+    names = ("effect", "weight", "data", "latency", "start", "safety")
     found: dict[str, Any] = {name: [CHECKS[verdicts.get(name, Verdict.SUCCESSFUL)]] for name in names}
     return {claim.id: claim for claim in judged(site, reading(), after, **found)}
 
@@ -59,13 +59,14 @@ def test_each_claim_keeps_the_plans_words() -> None:
 def test_a_claim_ends_as_its_own_checks_do_and_moves_no_other(name: str, speaks: str, verdict: Verdict) -> None:
     found = claims(**{speaks: verdict})
     assert found[name].verdict is verdict
-    others = {claim.id: claim.verdict for claim in found.values() if claim.id != name and claim.id not in NOT_BUILT}
+    others = {claim.id: claim.verdict for claim in found.values() if claim.id not in {name, "C9", *NOT_BUILT}}
     assert set(others.values()) == {Verdict.SUCCESSFUL}
+    assert found["C9"].verdict is Verdict.INCONCLUSIVE  # nothing was undone in it
 
 
 def test_a_claim_that_nothing_speaks_for_is_open() -> None:
     held = [CHECKS[Verdict.SUCCESSFUL]]
-    found = judged(BY_STREAMS, reading(), AFTER, effect=[], weight=held, data=held, latency=held, start=[])
+    found = judged(BY_STREAMS, reading(), AFTER, effect=[], weight=held, data=held, latency=held, start=[], safety=held)
     by_id = {claim.id: claim for claim in found}
     assert by_id["C1"].verdict is by_id["C7"].verdict is Verdict.INCONCLUSIVE
     assert by_id["C7"].observed == "not observed"

@@ -28,7 +28,7 @@ def test_a_host_that_is_down_is_told_at_once_and_not_at_the_end_of_the_window(mo
     def down(*_: object) -> Any:
         raise Unreachable("no answer", host="75")
 
-    monkeypatch.setattr(measure, "countdown", lambda *_: None)
+    monkeypatch.setattr(measure, "countdown", lambda *_, **__: None)
     monkeypatch.setattr(measure, "_weights", lambda *_: release.wait(5))
     monkeypatch.setattr(measure, "_latencies", down)
     site = FreqtradeSite.model_validate(
@@ -42,7 +42,7 @@ def test_a_host_that_is_down_is_told_at_once_and_not_at_the_end_of_the_window(mo
     )
     begun = time.monotonic()
     with pytest.raises(Unreachable):
-        measure.measure(None, site, {}, {}, lambda _: None)  # type: ignore[arg-type]
+        measure.measure(None, site, {}, {}, lambda _: None, candles=1)  # type: ignore[arg-type]
     release.set()
     assert time.monotonic() - begun < 2
 
@@ -55,4 +55,4 @@ def test_a_peak_that_was_cut_short_by_a_refusal_is_not_known() -> None:
     found = FleetResult(tuple(HostResult(host, series) for host, series in seen.items()))
     fleet: Any = SimpleNamespace(on_all=lambda *_: found)
     site: Any = None
-    assert measure._weights(fleet, site, list(seen), time.time() + 9) == {"73": 60, "75": None}
+    assert measure._weights(fleet, site, list(seen), 9.0) == {"73": 60, "75": None}

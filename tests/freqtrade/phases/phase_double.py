@@ -6,12 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from runbook_lib.change.plan import FileStep, HostPlan
+from runbook_lib.change.resources import File, Seen, SeenFile
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.params import load
-from runbook_lib.values import Check
+from runbook_lib.values import Check, FileState
 from runbook_lib.view import tables
+from runbook_lib.view.progress import Silent
 
 LAB = Path(__file__).parents[3] / "params" / "lab.yaml"
+
+
+def host_plan(host: str, *, empty: bool = False) -> HostPlan:
+    """Return a plan with one step, or with none."""
+    step = FileStep(File("bot/config.json", b"NEW"), SeenFile(FileState("bot/config.json", False), None))
+    return HostPlan(host, () if empty else (step,), Seen({}, {}, {}))
 
 
 class PhaseDouble:
@@ -19,6 +28,8 @@ class PhaseDouble:
         self.site = site or load(LAB, FreqtradeSite)
         self.dry_run = dry_run
         self.kept: dict[str, Any] = {}
+        self.fleet: Any = None  # any use of it fails
+        self.report = Silent()
 
     def keep(self, name: str, value: Any) -> None:
         self.kept[name] = value

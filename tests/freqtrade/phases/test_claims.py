@@ -17,7 +17,9 @@ FLEET = LAB.model_copy(update={"lab": None})
 def verdicts(site: FreqtradeSite, *, effect: Check = HELD, latency: Check = HELD) -> dict[str, Verdict]:
     after = reading(GOOD)
     held = [HELD]
-    found = judged(site, BEFORE, after, effect=[effect], weight=held, data=held, latency=[latency], start=held)
+    found = judged(
+        site, BEFORE, after, effect=[effect], weight=held, data=held, latency=[latency], start=held, safety=held
+    )
     return {claim.id: claim.verdict for claim in found}
 
 

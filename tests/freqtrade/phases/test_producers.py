@@ -1,39 +1,65 @@
-"""What is said of the producers that were changed when one could not be."""
+"""All producers are changed at once, and what their gate says follows from how each came up."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from phase_double import PhaseDouble, host_plan
 
-from runbook_lib.change.engine import Applied
-from runbook_lib.errors import Unreachable
+from runbook_lib.change.rollout import Attempt
 from runbook_lib.freqtrade.phases import producers
-from runbook_lib.values import FleetResult, HostResult
-from runbook_lib.view.progress import Silent
+from runbook_lib.gates import equal
+from runbook_lib.runner.changing import Planned, Rollout
+from runbook_lib.values import Check, Verdict
+
+NOT_ASKED: Any = None
 
 
-def carry_out(*results: HostResult[Applied]) -> Any:
-    plans = {result.host: SimpleNamespace(describe=lambda: ["start it"]) for result in results}
-    plan: Any = SimpleNamespace(wanted=plans, plans=plans)
-    phase: Any = SimpleNamespace(
-        dry_run=False,
-        report=Silent(),
-        must_not_be_stopped=lambda: None,
-        fleet=SimpleNamespace(on_all=lambda *_: FleetResult(results)),
-    )
-    return producers.apply(phase, plan)
+def planned() -> Planned:
+    plans = {host: host_plan(host) for host in ("73", "108")}
+    return Planned("Producers", "30_producers", dict.fromkeys(plans, NOT_ASKED), plans)
 
 
-def test_who_was_changed_is_told_when_another_could_not_be() -> None:
-    failed: HostResult[Applied] = HostResult("108", error=Unreachable("no answer", host="108"))
-    with pytest.raises(Unreachable, match=r"108: no answer \(changed: 73\)"):
-        carry_out(HostResult("73", Applied(changed=True), changed=True), failed)
-    with pytest.raises(Unreachable, match=r"108: no answer$"):
-        carry_out(HostResult("73", Applied(changed=False)), failed)
+def test_all_are_changed_at_once_and_none_may_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def change_all(_phase: object, _plan: object, up: Any, **how: Any) -> Rollout:
+        asked.update(how)
+        up(("108",))
+        return Rollout(())
+
+    waited: list[dict[str, Any]] = []
+    phase: Any = PhaseDouble()
+    monkeypatch.setattr(producers.changing, "change_all", change_all)
+    monkeypatch.setattr(producers.bots, "await_ready", lambda _fleet, _site, who, _report: waited.append(who) or [])
+    producers.apply(phase, planned())
+    assert asked == {"hosts": ["73", "108"], "size": 2}  # the budget is left at none
+    assert [list(who) for who in waited] == [["108"]]  # only those that were changed are waited for
 
 
-def test_each_producer_has_a_row() -> None:
-    table = carry_out(HostResult("73", Applied(changed=True), changed=True), HostResult("108", Applied(changed=False)))
-    assert [row[:2] for row in table.rows] == [("73", "changed"), ("108", "already as it should be")]
+@pytest.mark.parametrize(
+    ("pids", "verdict"), [((7, 8), Verdict.SUCCESSFUL), ((7, 0), Verdict.FAILED), ((7, None), Verdict.FAILED)]
+)
+def test_the_gate_says_how_each_came_up_and_whether_consumers_reach_it(
+    monkeypatch: pytest.MonkeyPatch, pids: tuple[int | None, ...], verdict: Verdict
+) -> None:
+    reached = Check("reachable", Verdict.SUCCESSFUL, "e", "o")
+    monkeypatch.setattr(producers, "_reachable", lambda _phase: [reached])
+    attempts = [
+        Attempt(host, "not reached")
+        if pid is None
+        else Attempt(host, "changed", 1.0, (equal("runs", bool(pid), True, host=host),))
+        for host, pid in zip(("73", "108"), pids, strict=True)
+    ]
+    phase: Any = PhaseDouble()
+    gate = producers.gate(phase, Rollout(tuple(attempts)))
+    assert gate.verdict is verdict
+    assert [check.host for check in gate.checks] == ["73", "108", None]
+
+
+def test_a_dry_run_asks_no_producer_for_anything() -> None:
+    phase: Any = PhaseDouble(dry_run=True)  # without a fleet
+    rollout = producers.apply(phase, planned())
+    assert producers.gate(phase, rollout).verdict is Verdict.SUCCESSFUL
+    assert [check.name for check in producers.serving(phase)] == ["dry run"]

@@ -9,7 +9,11 @@ import pytest
 from phase_double import PhaseDouble
 
 from runbook_lib.errors import GateFailed
-from runbook_lib.freqtrade.phases import consumers, producers
+from runbook_lib.freqtrade.phases import consumers, producers, rollback
+from runbook_lib.runner.changing import Planned, Rollout
+from runbook_lib.runner.undoing import Undoing
+
+PLANNED = Planned("Hosts", "x", {}, {})
 
 
 class Stopped(PhaseDouble):
@@ -19,7 +23,15 @@ class Stopped(PhaseDouble):
         raise GateFailed("nothing was done")
 
 
-@pytest.mark.parametrize("apply", [producers.apply, consumers.apply])
-def test_nothing_is_applied(apply: Callable[..., Any]) -> None:
+@pytest.mark.parametrize(
+    ("apply", "arguments"),
+    [
+        (producers.apply, [PLANNED]),
+        (consumers.canary, [PLANNED]),
+        (consumers.rest, [PLANNED, Rollout(())]),
+        (rollback.apply, [Undoing({})]),
+    ],
+)
+def test_nothing_is_applied(apply: Callable[..., Any], arguments: list[Any]) -> None:
     with pytest.raises(GateFailed, match="nothing was done"):
-        apply(Stopped(), None)
+        apply(Stopped(), *arguments)
