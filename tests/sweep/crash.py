@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import subprocess
@@ -49,11 +50,17 @@ class Ended:
 class Ground:
     """A town and a change of it. Commands run in ready interpreters, or in fresh ones where there are none."""
 
-    def __init__(self, town: Town, interpreters: Interpreters | None = None) -> None:
+    def __init__(self, town: Town, interpreters: Interpreters | None) -> None:
         self.town = town
         self._interpreters = interpreters
         self._cut = town.directory / "cut"
         town.listen_for_cuts(self._cut)
+
+    def with_fresh_interpreters(self) -> Ground:
+        """Return the same ground, on which every command starts an interpreter of its own, as in a shell."""
+        other = copy.copy(self)
+        other._interpreters = None
+        return other
 
     @property
     def folder(self) -> Path:

@@ -29,6 +29,8 @@ from typing import Any, NoReturn
 
 import nbformat
 
+from runbook_lib.record import report, statement
+
 FAULTS = Path(__file__).parent / "faults"
 IMPORTED = (
     *(
@@ -96,8 +98,7 @@ def serve(link: socket.socket) -> None:
     """Fork a runner for every order, one after the other, and tell its id and how it ended."""
     for module in IMPORTED:
         importlib.import_module(module)
-    for known in (nbformat.v4.new_notebook(), nbformat.v4.new_notebook(nbformat_minor=4)):
-        nbformat.validate(known)  # compiles the schema
+    _warm_up()
     for package, module in AFRESH:
         delattr(sys.modules[package], module)
         del sys.modules[f"{package}.{module}"]
@@ -118,6 +119,14 @@ def serve(link: socket.socket) -> None:
         link.send(str(pid).encode())
         _, status = os.waitpid(pid, 0)
         link.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _warm_up() -> None:
+    """Do what every run does once: compile schemas and the report's template."""
+    for known in (nbformat.v4.new_notebook(), nbformat.v4.new_notebook(nbformat_minor=4)):
+        nbformat.validate(known)
+    statement._validator()
+    report._environment().get_template("report.html.j2")
 
 
 def _become_runner(order: dict[str, Any], output: int) -> NoReturn:

@@ -48,25 +48,30 @@ KINDS = ("runner", "kernel", "connection")
 
 
 def faults(written: list[tuple[str, str]], first: int) -> list[Fault]:
-    """Return every fault: each of the three after each event, and the kernel before what was done is written down."""
+    """Return the three faults after each event; and others in the midst of a step.
+
+    There the kernel is killed with the step done and nobody told; or just before it is announced, which is no other
+    moment unless acts came before their announcements; or the connections are torn with a command on its way.
+    """
     found = []
     for number, (who, what) in enumerate(written, first):
-        kinds = ("runner",) if who == "runner" else KINDS
-        found += [Fault(kind, "after", number) for kind in kinds]
-        if what in {"done", "undone", "rolled back"}:
+        found += [Fault(kind, "after", number) for kind in (KINDS if who == "kernel" else KINDS[:1])]
+        if what in {"done", "undone", "rolled back", "intent"}:
             found.append(Fault("kernel", "before", number))
+        if what in {"intent", "undo"}:
+            found.append(Fault("command", "after", number))
     return found
 
 
-def once_each(written: list[tuple[str, str]], first: int) -> list[Fault]:
-    """Return one fault for each event, the kinds in turn; and the kernel before what was done is written down."""
-    return [
-        fault
-        for fault in faults(written, first)
-        if fault.moment == "before"
-        or written[fault.number - first][0] == "runner"
-        or fault.kind == KINDS[fault.number % len(KINDS)]
-    ]
+def in_turn(written: list[tuple[str, str]], first: int) -> list[Fault]:
+    """Return one fault after each event, the kinds in turn, and one in the midst of each step."""
+    found = []
+    for number, (who, what) in enumerate(written, first):
+        kinds = (*KINDS, "command") if what == "undo" else KINDS
+        found.append(Fault(kinds[number % len(kinds)] if who == "kernel" else "runner", "after", number))
+        if what in {"undone", "rolled back"}:
+            found.append(Fault("kernel", "before", number))
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +150,7 @@ def test_what_was_struck_down_is_undone_by_rollback(
 
 
 @pytest.mark.usefixtures("after")
-@pytest.mark.parametrize("fault", once_each(UNDO, len(RUN) + 1), ids=str)
+@pytest.mark.parametrize("fault", in_turn(UNDO, len(RUN) + 1), ids=str)
 def test_a_rollback_that_was_struck_down_is_finished_by_another(
     ground: Ground, before: Mapping[str, HostState], fault: Fault
 ) -> None:
@@ -155,3 +160,37 @@ def test_a_rollback_that_was_struck_down_is_finished_by_another(
     assert_ended(ground.rollback(), 0)
     assert_same(ground.town.state(), before, times=True)
     assert ground.events()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_struck_down_while_it_is_held_waits_for_its_approval(
+    ground: Ground, after: Mapping[str, HostState], kind: str
+) -> None:
+    ground.return_to("planned")
+    _, canary, _ = (number for number, (_, what) in enumerate(RUN, 1) if what == "gate")
+    ended = ground.run(fault=Fault(kind, "after", canary))  # without an approval all comes one event earlier
+    assert ended.struck, ended.said
+    assert [event.what for event in ground.events()[canary - 2 : canary]] == ["gate", "hold"]
+    assert_ended(ground.command("run", "--resume"), 11)
+    assert_ended(ground.resume(), 0)
+    assert_same(ground.town.state(), after, times=False)
+
+
+@pytest.mark.parametrize("number", [10, 24])
+def test_half_a_line_in_the_journal_is_no_event(ground: Ground, after: Mapping[str, HostState], number: int) -> None:
+    strike(ground, Fault("torn", "before", number))
+    assert_ended(ground.resume(), 0)
+    assert "torn" in [event.what for event in ground.events()]
+    assert_same(ground.town.state(), after, times=False)
+
+
+@pytest.mark.parametrize("fault", [Fault("runner", "after", 11), Fault("kernel", "after", 15)], ids=str)
+def test_interpreters_that_were_not_ready_do_the_same(
+    ground: Ground, before: Mapping[str, HostState], after: Mapping[str, HostState], fault: Fault
+) -> None:
+    fresh = ground.with_fresh_interpreters()
+    strike(fresh, fault)
+    assert_ended(fresh.resume(), 0)
+    assert_same(fresh.town.state(), after, times=False)
+    assert_ended(fresh.rollback(), 0)
+    assert_same(fresh.town.state(), before, times=True)
