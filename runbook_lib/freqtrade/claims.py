@@ -48,17 +48,27 @@ def safe(events: Iterable[Event]) -> list[Check]:
     """
     told = list(events)
     steps = [event for event in told if event.what == "intent"]
-    batches = [event.detail["hosts"] for event in told if event.what == "batch" and event.phase == "40_consumers"]
-    canary = next((event for event in told if event.what == "gate" and event.detail["gate"] == "canary"), None)
-    failed = [event for event in told if event.what in {"failed", "undo failed"}]
-    back = {event.host for event in told if event.what == "put back"}
+    batches = [event for event in told if event.what == "batch" and event.phase == "40_consumers"]
+    hosts = [event.detail["hosts"] for event in batches]
+    canary = next(
+        (
+            event
+            for event in told
+            if event.what == "gate"
+            and event.detail["gate"] == "canary"
+            and batches
+            and event.number > batches[0].number  # one before it was a dry run's
+        ),
+        None,
+    )
+    failed, left = _failures(told)
     return [
         at_least("steps announced before they were done", len(steps), 1),
         holds(
             "one consumer first",
-            passed=bool(batches) and len(batches[0]) == 1,
+            passed=bool(hosts) and len(hosts[0]) == 1,
             expected="a batch of one, then a gate",
-            observed="; ".join(", ".join(hosts) for hosts in batches) or "no consumer was changed",
+            observed="; ".join(", ".join(batch) for batch in hosts) or "no consumer was changed",
         ),
         holds(
             "a gate before the rest",
@@ -68,11 +78,27 @@ def safe(events: Iterable[Event]) -> list[Check]:
         ),
         holds(
             "no step failed and was left so",
-            passed=all(event.host in back for event in failed),
+            passed=not left,
             expected="none, or put back",
-            observed=f"{len(failed)} failed, {len(back)} hosts put back",
+            observed=f"{failed} failed" + (f", left so: {', '.join(left)}" if left else ""),
         ),
     ]
+
+
+def _failures(events: Iterable[Event]) -> tuple[int, list[str]]:
+    """Return how many steps failed, and which of them were left so: neither done, undone nor put back later."""
+    failed = 0
+    left: dict[tuple[str | None, str], str] = {}
+    for event in events:
+        key = (event.host, event.detail.get("key", ""))
+        if event.what in {"failed", "undo failed"}:
+            failed += 1
+            left[key] = f"{event.host}: {event.detail['act']}"
+        elif event.what in {"done", "undone"}:
+            left.pop(key, None)
+        elif event.what == "put back":  # should that fail, it says so itself
+            left = {each: words for each, words in left.items() if each[0] != event.host}
+    return failed, list(left.values())
 
 
 def of_safety(checks: Sequence[Check]) -> Claim:
