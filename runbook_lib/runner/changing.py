@@ -182,10 +182,11 @@ def _touched(phase: Phase[Any], host: str, result: HostResult[Applied]) -> bool:
 def _first_step(phase: Phase[Any], host: str) -> int | None:
     """Return the number of the event that began this phase's work on a host, in earlier attempts too.
 
-    What a host was half-way through an attempt that was cut off is no place to go back to.
+    What a host was half-way through an attempt that was cut off is no place to go back to. Event ``host`` comes before
+    the first step, and tells what goes with them.
     """
     mine = (event for event in phase.journal.events() if event.host == host and event.phase == phase.name)
-    return next((event.number for event in mine if event.what == "intent"), None)
+    return next((event.number for event in mine if event.what in {"host", "intent"}), None)
 
 
 def _put_back(phase: Phase[Any], session: Session, failed: Attempt) -> Attempt:
