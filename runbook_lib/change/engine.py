@@ -28,12 +28,14 @@ class Applied:
     changed: bool
 
 
-def kept(path: str, sha256: str, mode: int) -> str:
-    """Say where a host keeps what stands, or stood, at ``path``.
+def kept(path: str, sha256: str, mode: int, *, ours: bool = False) -> str:
+    """Say where a host keeps what stands, or stood, at ``path``; ``ours``: a copy of what was written there.
 
-    The path has a part in the name: equal files in two places may differ in their owners and times.
+    The path has a part in the name: equal files in two places may differ in their owners and times. So may an original
+    and our own copy of the same bytes.
     """
-    return f"{KEPT}/{sha256}-{mode:04o}-{hashlib.sha256(path.encode()).hexdigest()[:8]}"
+    place = hashlib.sha256(path.encode()).hexdigest()[:8]
+    return f"{KEPT}/{sha256}-{mode:04o}-{place}{'-ours' if ours else ''}"
 
 
 class Engine:
@@ -127,7 +129,7 @@ class Engine:
                     "after": step.digest,
                     "mode_after": file.mode,
                     "original": kept(file.path, state.sha256, state.mode) if state.exists else None,
-                    "written": kept(file.path, step.digest, file.mode),
+                    "written": kept(file.path, step.digest, file.mode, ours=True),
                     "root": file.root,
                     "made": list(before.missing),
                 }
@@ -180,7 +182,7 @@ def _holds(session: Session, command: Command) -> bool:
 def _write(session: Session, step: FileStep) -> None:
     """Write one file. What stands there is kept before, and what will stand there: a later edit can be shown."""
     files, file, before = Files(session, sudo=step.wanted.root), step.wanted, step.before.state
-    written = kept(file.path, step.digest, file.mode)
+    written = kept(file.path, step.digest, file.mode, ours=True)
     original = kept(file.path, before.sha256, before.mode) if before.exists else written
     there = files.stat_all({original, written})
     if before.exists and there[original].sha256 != before.sha256:

@@ -25,7 +25,7 @@ def sha(data: bytes) -> str:
 
 
 ORIGINAL = kept(CONFIG.path, sha(OLD), 0o640)
-WRITTEN = kept(CONFIG.path, sha(CONFIG.content), 0o600)
+WRITTEN = kept(CONFIG.path, sha(CONFIG.content), 0o600, ours=True)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_host_is_seen_as_it_is(engine: Engine, host: Any) -> None:
 
 def test_a_plan_is_carried_out_in_order(engine: Engine, host: Any, journal: Path) -> None:
     assert engine.apply(host, engine.plan(host, WANTED), WANTED).changed
-    unit_written = kept(UNIT.path, sha(UNIT.content), UNIT.mode)
+    unit_written = kept(UNIT.path, sha(UNIT.content), UNIT.mode, ours=True)
     assert host.acts == [
         ("make private", KEPT),
         ("write", WRITTEN),
@@ -383,7 +383,7 @@ def test_root_writes_and_reads_what_only_root_may(host: Any, journal: Path) -> N
     assert host.acts[begin : begin + 6] == [
         ("write", CONFIG.path),
         ("copy as root", unit.path, kept(unit.path, sha(b"[Unit]"), 0o644)),
-        ("write as root", kept(unit.path, sha(b"[Service]"), 0o644)),
+        ("write as root", kept(unit.path, sha(b"[Service]"), 0o644, ours=True)),
         ("write as root", unit.path),
         ("sudo",),
         ("do", "nat"),

@@ -117,7 +117,7 @@ def ends_well(before: Any, journal: Path, deaths: Sequence[int]) -> None:
             assert host.files[kept(path, hashlib.sha256(data).hexdigest(), mode)] == (data, mode)
     for file in FILES:
         if before.files.get(file.path) != host.files[file.path]:
-            assert host.files[kept(file.path, hashlib.sha256(file.content).hexdigest(), file.mode)]
+            assert host.files[kept(file.path, hashlib.sha256(file.content).hexdigest(), file.mode, ours=True)]
 
 
 NEW_HOST: tuple[Any, ...] = ((ABSENT,) * 3, ((STOPPED, False),) * 2, False)

@@ -182,11 +182,6 @@ def test_a_change_is_undone_to_the_byte_the_mode_the_owner_and_the_nanosecond(ho
     assert differences(whole, host.rollback.observe(host.session, whole)) == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the engine keeps what it writes under the name of an original: the next change takes that copy, with its "
-    "own owner and time, for the original that it finds there",
-)
 def test_what_an_earlier_change_wrote_is_an_original_like_any_other(host: OneHost, tmp_path: Path) -> None:
     host.forward(Wanted("73", (CONFIG,)))
     os.utime(host.home / CONFIG.path, ns=(OLD_TIME, OLD_TIME))
