@@ -5,6 +5,7 @@ It is told by the environment, so that the product has no hook for it: SWEEP_FAU
 
 runner, kernel   that process gets SIGKILL
 connection       all of the fleet's connections are torn, from the other side
+sockets          all of this process's connections are torn, from this side, where the other cannot be told to
 command          as connection, but in the midst of the next command that goes out
 torn             whoever writes the journal gets SIGKILL with half a line written, as when the power goes
 
@@ -100,6 +101,8 @@ def strike(kind, path):
         os.kill(os.getpid(), signal.SIGKILL)
     elif kind == "connection":
         cut()
+    elif kind == "sockets":
+        tear()
     elif kind == "command":
         cut_next()
     elif kind == "torn":
@@ -116,6 +119,17 @@ def cut():
         hosts.connect(os.environ[CUT])
         hosts.sendall(b"cut\n")
         hosts.recv(16)
+
+
+def tear():
+    """Tear every SSH connection of this process."""
+    import gc  # noqa: PLC0415 - only here
+
+    import paramiko  # noqa: PLC0415 - half of the processes that start with this module have no use for it
+
+    for found in gc.get_objects():
+        if type(found) is paramiko.Transport:
+            found.sock.close()
 
 
 def cut_next():
