@@ -245,7 +245,7 @@ def _open(
 def _begun(events: Sequence[Event], opened: Event | None) -> int:
     """Return the number of the event since when words of others count: that of its run, else its own opening."""
     run = lifeline.this_run()
-    mine = (event.number for event in events if event.what == "run" and run and event.detail["run"] == run)
+    mine = (event.number for event in reversed(events) if event.what == "run" and run and event.detail["run"] == run)
     return next(mine, opened.number if opened is not None else len(events))
 
 
