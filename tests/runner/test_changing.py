@@ -112,7 +112,7 @@ def test_it_goes_back_to_before_the_first_attempt_of_this_phase_and_no_further(h
     planned = changing.plan(before, "Before", wanted("a", path="bot/more.json"))
     changing.change_all(before, planned, well, hosts=["a"], size=1)
     stood = hosts["a"].like()
-    for number in count():  # cut off at every moment until nothing is left to do
+    for number in count(step=3):  # cut off at moment after moment until nothing is left to do
         with hosts["a"].killed_at(number):
             roll_out(hosts, names="a")
         if changing.plan(hosts.phase(), "Bots", wanted("a")).empty:

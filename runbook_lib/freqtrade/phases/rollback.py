@@ -51,9 +51,10 @@ def restored(phase: Phase[FreqtradeSite]) -> GateView:
     checks = undoing.restored(phase)
     phase.keep("restored", checks)
     phase.keep("claims", _claims(phase, checks))
-    if not phase.dry_run:
-        checks += bots.await_ready(phase.fleet, phase.site, bots.feeders(phase.site), phase.report)
-    return phase.gate("restored", checks)
+    if phase.dry_run:
+        return phase.gate("restored", checks)
+    ready = bots.await_ready(phase.fleet, phase.site, bots.feeders(phase.site), phase.report)
+    return phase.gate("restored", [*checks, *ready])
 
 
 def _claims(phase: Phase[FreqtradeSite], checks: list[Check]) -> object:

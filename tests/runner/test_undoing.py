@@ -1,0 +1,248 @@
+"""A rollback over hosts in memory: the last phase first, no edit lost, no host held up by another."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from memory_fleet import CONFIG, SERVICE, Hosts, hosts, in_memory, wanted
+
+from runbook_lib.change.control import request
+from runbook_lib.errors import Aborted, ApplyFailed, CommandFailed, EditedSince, GateFailed, StalePlan
+from runbook_lib.runner import changing, undoing
+from runbook_lib.values import Verdict
+
+__all__ = ["hosts", "in_memory"]
+
+MORE = "bot/more.json"
+
+
+def change(hosts: Hosts, name: str, names: str, **how: Any) -> None:
+    phase = hosts.phase(name)
+    planned = changing.plan(phase, "Bots", wanted(names, **how))
+    changing.change_all(phase, planned, lambda _: [], hosts=list(names), size=1)
+
+
+@pytest.fixture
+def changed(hosts: Hosts) -> Hosts:
+    """Phase 30 has changed a and b, phase 40 c, d and once more a."""
+    change(hosts, "30_x", "ab")
+    change(hosts, "40_x", "cda", path=MORE)
+    return hosts
+
+
+def first_acts(hosts: Hosts) -> list[str]:
+    """Return the hosts in the order in which they were first undone."""
+    told = (event for event in hosts.phase("look").journal.events() if event.what == "undo" and event.host is not None)
+    return list(dict.fromkeys(event.host for event in told))
+
+
+def rolled_back(hosts: Hosts) -> int:
+    return sum(event.what == "rolled back" for event in hosts.phase("look").journal.events())
+
+
+def verdicts(checks: list[Any]) -> dict[str, Verdict]:
+    return {check.host: check.verdict for check in checks}
+
+
+def test_the_last_phase_goes_back_first_and_its_last_host_before_the_others(hosts: Hosts) -> None:
+    before = hosts.like()
+    change(hosts, "30_x", "ab")
+    change(hosts, "40_x", "cda", path=MORE)
+    phase = hosts.phase("90_x")
+    planned = undoing.plan(phase)
+    assert list(planned.plans) == ["d", "c", "b", "a"]  # a belongs to the phase that touched it first
+    table = undoing.apply(phase, planned)
+    assert first_acts(hosts) == ["c", "d", "a", "b"]  # in batches of two, each in the order of the inventory
+    assert [row[:2] for row in table.rows] == [(host, "put back") for host in "dcba"]
+    assert hosts.like() == before
+    assert hosts.locked[-1] == ("d", "c", "b", "a")
+
+
+def test_when_all_is_back_the_journal_says_so_and_a_second_rollback_does_nothing(changed: Hosts) -> None:
+    phase = changed.phase("90_x")
+    assert verdicts(undoing.restored(phase)) == dict.fromkeys("abcd", Verdict.FAILED)  # nothing is back yet
+    assert rolled_back(changed) == 0
+    undoing.apply(phase, undoing.plan(phase))
+    assert verdicts(undoing.restored(phase)) == dict.fromkeys("abcd", Verdict.SUCCESSFUL)
+    assert rolled_back(changed) == 1
+    stood, again = changed.like(), changed.phase("90_x")
+    table = undoing.apply(again, undoing.plan(again))
+    assert {row[1] for row in table.rows} == {"was as before already"}
+    assert changed.like() == stood
+    assert verdicts(undoing.restored(again)) == dict.fromkeys("abcd", Verdict.SUCCESSFUL)
+
+
+def test_one_file_that_is_not_back_is_enough_not_to_be_rolled_back(changed: Hosts) -> None:
+    phase = changed.phase("90_x")
+    undoing.apply(phase, undoing.plan(phase))
+    changed["b"].put(CONFIG, b"EDITED")
+    checks = undoing.restored(phase)
+    assert [check.host for check in checks if check.verdict is not Verdict.SUCCESSFUL] == ["b"]
+    assert next(check for check in checks if check.host == "b").observed == f"{CONFIG} is edited"
+    assert rolled_back(changed) == 0
+
+
+def test_a_host_that_cannot_be_read_is_not_taken_for_restored(changed: Hosts) -> None:
+    phase = changed.phase("90_x")
+    undoing.apply(phase, undoing.plan(phase))
+
+    def gone(what: str) -> None:
+        if what == "before a look":
+            raise CommandFailed("no answer", remedy="", host="c")
+
+    changed["c"].moment = gone
+    checks = undoing.restored(phase)
+    assert [(check.host, check.observed) for check in checks if check.verdict is Verdict.FAILED] == [("c", "no answer")]
+    assert rolled_back(changed) == 0
+
+
+def test_an_edit_that_nobody_decided_on_fails_the_gate_and_is_shown(changed: Hosts) -> None:
+    changed["b"].put(CONFIG, b"EDITED")
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    assert [(host, conflict.path) for host, conflict in planned.conflicts] == [("b", CONFIG)]
+    checks = undoing.fit(phase, planned)
+    (bad,) = [check for check in checks if check.verdict is not Verdict.SUCCESSFUL]
+    assert (bad.host, bad.verdict) == ("b", Verdict.FAILED)
+    assert CONFIG in bad.observed
+    assert f"`runbook rollback --change c --overwrite b:{CONFIG}`" in bad.remedy
+    edits, undo = str(planned).split("Rollback", 1)
+    assert edits.startswith("Edited by somebody since, and not overwritten")
+    assert "-NEW" in edits  # what we wrote
+    assert "+EDITED" in edits  # and what stands there now
+    assert "+EDITED" not in undo
+    assert undoing.decide(phase, planned) is planned  # nobody is there to be asked
+
+
+def test_without_an_edit_only_the_rollback_is_shown(changed: Hosts) -> None:
+    planned = undoing.plan(changed.phase("90_x"))
+    assert planned.conflicts == []
+    assert "Edited by somebody" not in str(planned)
+    assert "-NEW" in str(planned)
+    assert "+OLD" in str(planned)
+    assert SERVICE in str(planned)
+
+
+@pytest.mark.parametrize(("decision", "stands"), [("overwrite", b"OLD"), ("keep", b"EDITED")])
+def test_an_edit_becomes_what_was_decided(changed: Hosts, decision: str, stands: bytes) -> None:
+    changed["b"].put(CONFIG, b"EDITED")
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    phase.journal.write("decided", "b", path=CONFIG, decision=decision, how="--" + decision)
+    planned = undoing.decide(phase, planned)
+    assert planned.conflicts == []
+    assert set(verdicts(undoing.fit(phase, planned)).values()) == {Verdict.SUCCESSFUL}
+    undoing.apply(phase, planned)
+    assert changed["b"].files[CONFIG].data == stands
+    assert verdicts(undoing.restored(phase)) == dict.fromkeys("abcd", Verdict.SUCCESSFUL)
+    assert rolled_back(changed) == 1
+
+
+def test_what_was_decided_on_one_host_is_not_decided_on_another(changed: Hosts) -> None:
+    for host in "ab":
+        changed[host].put(CONFIG, b"EDITED")
+    phase = changed.phase("90_x")
+    phase.journal.write("decided", "b", path=CONFIG, decision="keep", how="--keep")
+    planned = undoing.decide(phase, undoing.plan(phase))
+    assert [host for host, _ in planned.conflicts] == ["a"]
+
+
+def test_an_edit_of_a_kept_file_does_not_hide_what_else_is_not_back(changed: Hosts) -> None:
+    changed["b"].put(CONFIG, b"EDITED")
+    phase = changed.phase("90_x")
+    phase.journal.write("decided", "b", path=CONFIG, decision="keep", how="--keep")
+    undoing.apply(phase, undoing.plan(phase))
+    changed["b"].units[SERVICE].active = "failed"
+    bad = [check for check in undoing.restored(phase) if check.verdict is Verdict.FAILED]
+    assert [check.host for check in bad] == ["b"]
+    assert bad[0].observed.startswith(SERVICE)
+
+
+def test_a_host_that_fails_does_not_keep_others_from_being_put_back(changed: Hosts) -> None:
+    changed["d"].refuses = f"remove {MORE}"
+    phase = changed.phase("90_x")
+    with pytest.raises(CommandFailed, match=r"^d: "):
+        undoing.apply(phase, undoing.plan(phase))
+    assert changed.config() == dict.fromkeys("abcd", b"OLD")
+    assert [host for host in "abcd" if MORE in changed[host].files] == ["d"]
+    assert verdicts(undoing.restored(phase)) == {**dict.fromkeys("abc", Verdict.SUCCESSFUL), "d": Verdict.FAILED}
+    assert rolled_back(changed) == 0
+    changed["d"].refuses = None  # and once more
+    undoing.apply(phase, undoing.plan(phase))
+    assert set(verdicts(undoing.restored(phase)).values()) == {Verdict.SUCCESSFUL}
+    assert rolled_back(changed) == 1
+
+
+def test_an_undecided_edit_is_never_overwritten_and_the_others_are_put_back(changed: Hosts) -> None:
+    changed["d"].put(MORE, b"EDITED")
+    phase = changed.phase("90_x")
+    with pytest.raises(EditedSince, match=r"^d: "):
+        undoing.apply(phase, undoing.plan(phase))
+    assert changed["d"].files[MORE].data == b"EDITED"
+    assert [host for host in "abcd" if MORE in changed[host].files] == ["d"]
+
+
+def test_a_host_that_was_edited_since_the_plan_is_left_alone(changed: Hosts) -> None:
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    changed["b"].put(CONFIG, b"EDITED")
+    with pytest.raises(StalePlan, match=r"^b: .*was edited"):
+        undoing.apply(phase, planned)
+    assert changed.config() == {"a": b"OLD", "b": b"EDITED", "c": b"OLD", "d": b"OLD"}
+
+
+def test_an_abort_ends_it_before_the_next_batch(changed: Hosts) -> None:
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    asked: list[str] = []
+
+    def moment(what: str) -> None:
+        if what.startswith("after remove") and not asked:
+            asked.append(what)
+            request(phase.journal, "abort", reason="fire")
+
+    changed["d"].moment = moment
+    with pytest.raises(Aborted):
+        undoing.apply(phase, planned)
+    assert asked
+    assert changed.config()["a"] == b"NEW"
+
+
+def test_a_dry_run_touches_nothing(changed: Hosts) -> None:
+    stood = changed.like()
+    phase = changed.phase("90_x", dry_run=True)
+    table = undoing.apply(phase, undoing.plan(phase))
+    assert {row[1] for row in table.rows} == {"dry run"}
+    assert [check.verdict for check in undoing.restored(phase)] == [Verdict.SUCCESSFUL]
+    assert changed.like() == stood
+    assert rolled_back(changed) == 0
+
+
+def test_after_a_gate_that_stopped_nothing_is_undone(changed: Hosts) -> None:
+    stood = changed.like()
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    phase.stopped_by.add("gate can go back")
+    with pytest.raises(GateFailed, match="gate can go back did not let pass"):
+        undoing.apply(phase, planned)
+    assert changed.like() == stood
+
+
+def test_where_nothing_was_touched_there_is_nothing_to_undo(hosts: Hosts) -> None:
+    with pytest.raises(ApplyFailed, match="this change has touched no host -> there is nothing to undo"):
+        undoing.plan(hosts.phase("90_x"))
+
+
+def test_every_step_is_shown_with_what_came_of_it(hosts: Hosts) -> None:
+    change(hosts, "30_x", "ab", b=b"BAD")
+    phase = hosts.phase("90_x")
+    phase.journal.write("intent", "c", kind="file", key="file:x", act="write x")  # and then the power failed
+    rows = undoing.done(phase).rows
+    assert {row[3] for row in rows if row[:2] == ("30_x", "a")} == {"done"}
+    came = [row[3] for row in rows if row[1] == "b"]
+    assert came[0] == "done"
+    assert came[1].startswith("failed: ")
+    assert came[2:]
+    assert set(came[2:]) == {"undone"}  # it was put back
+    assert rows[-1][1:] == ("c", "write x", "cut off")
