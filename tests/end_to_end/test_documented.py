@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import click
+import httpx
 import pytest
 from lab_project import ROOT, Project
 
@@ -45,6 +46,16 @@ def test_a_dry_run_by_hand_changes_nothing(project: Project) -> None:
     try:
         _say(project, "lab", "status")
         before = _files(project.root / ".lab" / "hosts")
+        asked = _asked()
+        planned = _say(project, "plan", "--site", "lab", "--change", "look")
+        assert "external_message_consumer" in planned
+        assert "restart freqtrade.service" in planned
+        assert sorted(path.name for path in (project.root / "outputs/look/plans").iterdir()) == [
+            "30_producers.json",
+            "40_consumers.json",
+        ]
+        assert _files(project.root / ".lab" / "hosts") == before
+        assert _asked() == asked, "a plan asked the exchange for something"
         phases = ("10_preflight", "30_producers", "40_consumers")
         only = [word for name in phases for word in ("--only", name)]
         said = _say(project, "run", "--change", "look", "--dry-run", *only, expect=0)
@@ -66,6 +77,15 @@ def _say(project: Project, *words: str, expect: int = 0) -> str:
     said = ended.stdout + ended.stderr
     assert ended.returncode == expect, said
     return said
+
+
+def _asked() -> dict[str, int]:
+    """Count what the exchange was asked by those who have no bot yet: the operator, and producers to be."""
+    told = [
+        httpx.get("http://127.0.0.1:19144/requests", params={"source": source}, trust_env=False).json()
+        for source in ("operator", "73", "108")
+    ]
+    return {source: len(requests) for source, requests in zip(("operator", "73", "108"), told, strict=True)}
 
 
 def _files(hosts: Path) -> dict[str, tuple[str, int]]:
