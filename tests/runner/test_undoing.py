@@ -139,6 +139,16 @@ def test_an_edit_becomes_what_was_decided(changed: Hosts, decision: str, stands:
     assert rolled_back(changed) == 1
 
 
+def test_only_a_file_that_is_to_be_kept_may_differ(changed: Hosts) -> None:
+    changed["b"].put(CONFIG, b"EDITED")
+    phase = changed.phase("90_x")
+    phase.journal.write("decided", "b", path=CONFIG, decision="overwrite", how="--overwrite")
+    undoing.apply(phase, undoing.plan(phase))
+    changed["b"].put(CONFIG, b"EDITED again")
+    assert verdicts(undoing.restored(phase))["b"] is Verdict.FAILED
+    assert rolled_back(changed) == 0
+
+
 def test_what_was_decided_on_one_host_is_not_decided_on_another(changed: Hosts) -> None:
     for host in "ab":
         changed[host].put(CONFIG, b"EDITED")

@@ -53,6 +53,7 @@ STEP = {"key": "unit:b", "act": "restart b"}
 FAILED = ("40_consumers", "failed", "120", {**STEP, "why": "no"})
 DONE = ("40_consumers", "done", "120", STEP)
 PUT_BACK = ("40_consumers", "put back", "120", {"why": "no"})
+OTHER_PUT_BACK = ("40_consumers", "put back", "121", {"why": "no"})
 UNDO_FAILED = ("40_consumers", "undo failed", "120", {**STEP, "why": "no"})
 UNDONE = ("90_rollback", "undone", "120", STEP)
 OTHER_UNDONE = ("90_rollback", "undone", "121", STEP)
@@ -112,6 +113,7 @@ def test_one_consumer_first_and_a_gate_before_the_rest(told: list[Any], verdict:
         ([FAILED, DONE], Verdict.SUCCESSFUL),
         ([FAILED, PUT_BACK], Verdict.SUCCESSFUL),
         ([PUT_BACK, FAILED], Verdict.FAILED),
+        ([FAILED, OTHER_PUT_BACK], Verdict.FAILED),
         ([FAILED, PUT_BACK, UNDO_FAILED], Verdict.FAILED),
         ([FAILED, PUT_BACK, UNDO_FAILED, OTHER_UNDONE], Verdict.FAILED),
         ([FAILED, PUT_BACK, UNDO_FAILED, UNDONE], Verdict.SUCCESSFUL),
