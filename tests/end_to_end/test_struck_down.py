@@ -7,6 +7,7 @@ import json
 import os
 import random
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,18 @@ def tree(project: Project) -> dict[str, tuple[str, int, int]]:
     return found
 
 
+def _settled(project: Project) -> None:
+    """Wait until every feeder asks the exchange: what freqtrade itself writes when it starts is there then."""
+    deadline = time.monotonic() + 90
+    logs = [
+        project.root / f".lab/hosts/{host}/root/home/freqai/freqtrade/user_data/logs/exchange_requests.log"
+        for host in ("75", "120", "121", "124")
+    ]
+    while not all(log.exists() and "klines" in log.read_text() for log in logs):
+        assert time.monotonic() < deadline, "feeders do not start"
+        time.sleep(0.5)
+
+
 def journal(project: Project) -> list[Event]:
     return list(read(project.root / "outputs" / CHANGE / "journal.jsonl"))
 
@@ -78,6 +91,7 @@ def test_the_real_migration_is_resumed_and_undone_wherever_it_is_struck_down(pro
         site["gates"]["canary_candles"] = 1
     assert project.start("lab", "up").wait(120) == 0
     try:
+        _settled(project)
         original = tree(project)
 
         fault = f"runner after {event_in(project, rng, '30_producers')}"

@@ -134,12 +134,14 @@ class Supervisor:
         return said
 
     def disable(self, name: str) -> list[str]:
-        """Remove the unit's links from all targets; return what was done."""
+        """Remove the unit's links, and directories that are empty then, as systemd does; return what was done."""
         if not self.files(name).paths:
             raise UnitError(f"Failed to disable unit: Unit file {name} does not exist.", 1)
         said = []
         for link in sorted(self.host.units.glob(f"*.wants/{name}")):
             link.unlink()
+            if not any(link.parent.iterdir()):
+                link.parent.rmdir()
             said.append(f'Removed "{link}".')
         self.reload()
         return said

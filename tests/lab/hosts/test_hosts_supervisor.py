@@ -314,6 +314,7 @@ async def test_enabled_units_start_at_boot(
 
     assert supervisor.disable("a.service") == [f'Removed "{link}".']
     assert supervisor.unit_file_state("a.service") == "disabled"
+    assert not link.parent.exists()
     after = Supervisor(settings)
     await after.boot()
     assert after.services() == []
