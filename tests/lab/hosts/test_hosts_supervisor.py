@@ -314,6 +314,10 @@ async def test_enabled_units_start_at_boot(
 
     assert supervisor.disable("a.service") == [f'Removed "{link}".']
     assert supervisor.unit_file_state("a.service") == "disabled"
+    assert [left.name for left in link.parent.iterdir()] == ["broken.service"]
+    (link.parent / "broken.service").unlink()
+    supervisor.enable("a.service")
+    supervisor.disable("a.service")
     assert not link.parent.exists()
     after = Supervisor(settings)
     await after.boot()
