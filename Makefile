@@ -5,13 +5,16 @@ RUNBOOK_READY := .venv/.runbook-ready
 BOTS_READY := .venv/freqtrade/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: rehearse test check notebooks lab lock clean
+.PHONY: rehearse test sweep check notebooks lab lock clean
 
 rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtrade, in the lab
 	@$(BIN)/runbook rehearse $(ARGS)
 
 test: check $(BOTS_READY)  ## everything that must hold before a change lands
 	@$(BIN)/pytest -n 3 --dist loadgroup $(ARGS)
+
+sweep: $(RUNBOOK_READY)  ## a change struck down at every event in every way; `make test` does it in one way each
+	@$(BIN)/pytest -n 2 tests/sweep --whole-sweep $(ARGS)
 
 check: $(RUNBOOK_READY)  ## style, types, architecture, generated files
 	@$(BIN)/ruff check .

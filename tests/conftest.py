@@ -5,8 +5,21 @@ from __future__ import annotations
 import pytest
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer what takes longer than anybody waits for each change."""
+    parser.addoption(
+        "--whole-sweep",
+        action="store_true",
+        help="strike a change down at every event in every way, not in one way each",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put tests that start bots into one group, which one worker runs in order, unless a test names its own."""
+    left_out = [] if config.getoption("--whole-sweep") else [i for i in items if i.get_closest_marker("whole_sweep")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
     for item in items:
         if item.get_closest_marker("bots") is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("bots"))
