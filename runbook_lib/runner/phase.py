@@ -162,7 +162,11 @@ class Phase(RenderedAs, Generic[S]):
         return chart
 
     def gate(self, name: str, checks: Sequence[Check]) -> tables.GateView:
-        """Keep a gate's checks in the record; `require` then stops if they do not hold."""
+        """Keep a gate's checks in the record; `require` then stops if they do not hold.
+
+        Raises Aborted or Stopped if that is what was asked for: a check whose wait was ended by it tells of no failure.
+        """
+        self.check()
         self.keep(f"gate_{name}", checks)
         told = [[check.name, check.host, str(check.verdict), check.expected, check.observed] for check in checks]
         self.journal.write("gate", gate=name, verdict=str(judge(checks)), checks=told)

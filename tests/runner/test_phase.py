@@ -80,6 +80,13 @@ def test_a_gates_numbers_are_in_the_journal(phase: Phase[Site], monkeypatch: pyt
     }
 
 
+def test_a_check_that_was_stopped_is_no_check_that_failed(phase: Phase[Site]) -> None:
+    request(phase.journal, "stop", signal="SIGTERM")
+    with pytest.raises(Stopped, match="SIGTERM"):
+        phase.gate("watched", [Check("watched", Verdict.FAILED, "3 candles", "SIGTERM: stopped")])
+    assert phase.journal.events()[-1].what == "stop"
+
+
 def test_only_what_is_asked_since_it_was_opened_counts(phase: Phase[Site]) -> None:
     request(phase.journal, "abort", reason="yesterday")
     again = opened()
