@@ -155,8 +155,11 @@ class _Told:
         if ended.passed:
             terminal.done(Verdict.SUCCESSFUL, spent)
             return
-        terminal.done(_verdict(ended.kind), f"{spent}: {ended.error}")
-        self.stop(ended.kind, ended.error or "")
+        why = ended.error or ""
+        if ended.kind in WAITING:
+            why = why.partition(" -> ")[0]  # how to go on is told at the end, as it is to be typed
+        terminal.done(_verdict(ended.kind), f"{spent}: {why}")
+        self.stop(ended.kind, why)
 
     def stop(self, kind: type[RunbookError], why: str) -> None:
         """Something stopped it."""
