@@ -52,6 +52,7 @@ def run(  # noqa: PLR0913 - click hands over what was typed
                 return
         else:
             resuming.require_new(chosen.change_id, chosen.events(), chosen.runbook, again=bool(only) and not dry_run)
+            resuming.require_in_time(asked if not dry_run else [], chosen.events(), chosen.runbook)
             notebooks = asked
         kept = {path.stem for path in chosen.folder.notebooks.glob("*.ipynb")}
         chosen_names = {path.stem for path in notebooks}

@@ -10,7 +10,7 @@ from runbook_lib.errors import ParamsError, RecordError
 from runbook_lib.record import executed
 from runbook_lib.record.by_hand import OPENED, is_rolled_back
 from runbook_lib.record.folder import ChangeFolder
-from runbook_lib.runner.history import moment
+from runbook_lib.runner.history import earlier, moment
 from runbook_lib.runner.runbook import Runbook
 from runbook_lib.runner.standing import is_begun
 
@@ -38,6 +38,19 @@ def require_new(change: str, events: Sequence[Event], runbook: Runbook, *, again
             f"change {change} was begun: hosts are not as they were",
             remedy="--resume goes on with it; --only NOTEBOOK runs one again; another --change begins anew",
         )
+
+
+def require_in_time(asked: Sequence[Path], events: Sequence[Event], runbook: Runbook) -> None:
+    """Refuse to look again how things were before the change once something was changed; what was seen then stays."""
+    late = [path.stem for path in asked if path.stem in runbook.manifest.before_changes]
+    if not late or not is_begun(events):
+        return
+    seen = earlier(events, late[0])
+    raise ParamsError(
+        f"{late[0]} sees how hosts were before the change, and they are changed by now"
+        + (f"; it was done at {seen}" if seen is not None else ""),
+        remedy="its result stays; go on with the notebooks after it",
+    )
 
 
 def _refuse_undone(change: str, events: Sequence[Event], rollback: str | None) -> None:

@@ -32,6 +32,9 @@ class Manifest(Model):
     site: Object = Field(description="MODULE:CLASS, the model of its site files; the folder's own modules may be named")
     rollback: NotebookName | None = Field(None, description="the notebook that undoes the others")
     needs_a_change: list[NotebookName] = Field([], description="notebooks that a dry run leaves out")
+    before_changes: list[NotebookName] = Field(
+        [], description="notebooks that see how it was before: not run once it is not"
+    )
     plans: dict[NotebookName, Object] = Field(
         {}, description="notebook: MODULE:FUNCTION that takes its phase and plans"
     )
@@ -59,7 +62,9 @@ class Runbook:
         """Read a folder; refuse a manifest that names notebooks which are not there."""
         manifest = read_manifest(directory / MANIFEST)
         found = [path.resolve() for path in notebooks_in(directory)]
-        named = {"needs_a_change": manifest.needs_a_change, "plans": [*manifest.plans]}
+        named = {key: getattr(manifest, key) for key in ("needs_a_change", "before_changes")} | {
+            "plans": [*manifest.plans]
+        }
         named["rollback"] = [manifest.rollback] if manifest.rollback is not None else []
         missing = {key: sorted(set(names) - {path.stem for path in found}) for key, names in named.items()}
         for key, names in missing.items():

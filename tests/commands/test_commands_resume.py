@@ -162,6 +162,19 @@ def test_one_notebook_of_it_may_run_again(village: Village, type_in: Type) -> No
     assert village.ran == [*FORWARD, "10_look"]
 
 
+def test_how_things_were_before_is_not_looked_at_again_once_they_are_changed(village: Village, type_in: Type) -> None:
+    manifest = village.root / "book" / "runbook.yaml"
+    manifest.write_text(manifest.read_text() + "before_changes: [10_look]\n")
+    assert type_in("run", "--only", "10_look").code == 0
+    assert type_in("run", "--only", "10_look").code == 0
+    type_in("run")
+    seen = (village.folder().notebooks / "10_look.ipynb").read_bytes()
+    ended = type_in("run", "--only", "10_look")
+    assert ended.code == 2
+    assert "10_look sees how hosts were before the change, and they are changed by now" in ended.err
+    assert (village.folder().notebooks / "10_look.ipynb").read_bytes() == seen
+
+
 def test_what_stopped_before_anything_was_changed_may_begin_again(village: Village, type_in: Type) -> None:
     village.acts["10_look"] = fails(GateFailed("unfit"))
     type_in("run")

@@ -6,16 +6,30 @@ from runbook_lib.freqtrade import bots, figures
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import measured
 from runbook_lib.freqtrade.phases.measured import Shown
-from runbook_lib.gates import at_least
+from runbook_lib.gates import at_least, holds
 from runbook_lib.runner.phase import Phase
-from runbook_lib.values import Check
+from runbook_lib.values import Check, Verdict
 from runbook_lib.view.tables import GateView
 
 
 def ready(phase: Phase[FreqtradeSite]) -> GateView:
     """Wait until every feeder runs and holds fresh candles."""
-    checks = bots.await_ready(phase.fleet, phase.site, bots.feeders(phase.site), phase.report)
+    checks = [_unchanged(phase)]
+    if checks[0].verdict is Verdict.SUCCESSFUL:
+        checks += bots.await_ready(phase.fleet, phase.site, bots.feeders(phase.site), phase.report)
     return phase.gate("feeders_ready", checks)
+
+
+def _unchanged(phase: Phase[FreqtradeSite]) -> Check:
+    """Check that this change has changed nothing yet: a baseline of what comes after would prove anything."""
+    steps = [event for event in phase.journal.events() if event.what == "intent"]
+    return holds(
+        "the fleet as it was",
+        passed=not steps,
+        expected="no step of this change done",
+        observed=f"{len(steps)} steps, the first in {steps[0].phase}" if steps else "none",
+        remedy="the baseline that was measured before stays; go on with the next notebook",
+    )
 
 
 def measure(phase: Phase[FreqtradeSite]) -> Shown:

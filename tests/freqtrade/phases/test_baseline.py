@@ -34,3 +34,15 @@ def test_feeders_ask_for_candles(
     shown: Any = SimpleNamespace(measured=SimpleNamespace(reading=seen))
     found = [check.verdict for check in baseline.gate(phase, shown).checks]
     assert found == ([] if verdict is None else [verdict])
+
+
+def test_no_baseline_is_taken_of_what_comes_after(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baseline.bots, "await_ready", lambda *_: [])
+    phase: Any = PhaseDouble()
+    phase.journal = SimpleNamespace(events=list)
+    assert [check.verdict for check in baseline.ready(phase).checks] == [Verdict.SUCCESSFUL]
+    step = SimpleNamespace(what="intent", phase="30_producers")
+    phase.journal = SimpleNamespace(events=lambda: [step, step])
+    found = baseline.ready(phase).checks
+    assert [check.verdict for check in found] == [Verdict.FAILED]
+    assert found[0].observed == "2 steps, the first in 30_producers"
