@@ -29,12 +29,16 @@ ENDS_THE_RUN: Final = (Stopped, Aborted, StalePlan)
 
 @dataclass(frozen=True, slots=True)
 class Planned(RenderedAs):
-    """What will be done to some hosts, in this order. ``name``: of the phase, under which the plan is saved."""
+    """What will be done to some hosts, in this order. ``name``: of the phase, under which the plan is saved.
+
+    ``made``: number of the journal's last event when hosts were looked at for it; None: not known.
+    """
 
     title: str
     name: str
     wanted: Mapping[str, Wanted]
     plans: Mapping[str, HostPlan]
+    made: int | None = None
 
     @property
     def empty(self) -> bool:
@@ -103,9 +107,10 @@ def _unreached(host: str) -> Check:
 
 def plan(phase: Phase[Any], title: str, wanted: Mapping[str, Wanted]) -> Planned:
     """Compare what hosts should have with what they have; touches nothing."""
+    made = len(phase.journal.events())
     with Waiting(f"{len(wanted)} hosts to be compared", phase.report):
         plans = phase.fleet.on_all(lambda session: engine(phase).plan(session, wanted[session.name]), wanted).unwrap()
-    return Planned(title, phase.name, wanted, {host: plans[host] for host in wanted})
+    return Planned(title, phase.name, wanted, {host: plans[host] for host in wanted}, made)
 
 
 def change_all(  # noqa: PLR0913 - one roll-out
@@ -119,7 +124,7 @@ def change_all(  # noqa: PLR0913 - one roll-out
     phase.must_not_be_stopped()
     if phase.dry_run:
         return Rollout(tuple(Attempt(host, "dry run", checks=(dry(),)) for host in hosts))
-    phase.must_fit(planned.name, planned.plans)  # all of it: what was saved is one plan, whichever part comes first
+    phase.must_fit(planned.name, planned.plans, planned.made)  # all of it: what was saved is one plan
 
     def work(batch: tuple[str, ...]) -> Sequence[Attempt]:
         return _batch(phase, planned, up, batch)

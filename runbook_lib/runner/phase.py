@@ -117,13 +117,15 @@ class Phase(RenderedAs, Generic[S]):
         ):
             yield
 
-    def must_fit(self, name: str, plans: Mapping[str, HostPlan]) -> None:
-        """Refuse a plan if one was saved under this name and hosts have changed since.
+    def must_fit(self, name: str, plans: Mapping[str, HostPlan], made: int | None = None) -> None:
+        """Refuse a plan if one was saved under this name and hosts had changed since when it was made.
 
-        Raises StalePlan, which says what changed.
+        ``made``: number of the journal's last event by then; what was done later by this plan does not count. Raises
+        StalePlan, which says what changed.
         """
         path = self.folder.plans / f"{name}.json"
-        changes = saved.compare(path, plans, self.journal.events()) if path.exists() else []
+        known = self.journal.events()[:made]
+        changes = saved.compare(path, plans, known) if path.exists() else []
         if changes:
             raise StalePlan(
                 f"the saved plan of {name} no longer fits: {'; '.join(changes)}",

@@ -209,6 +209,18 @@ def test_a_plan_that_was_saved_must_fit_before_anything_is_touched(hosts: Hosts)
     assert hosts.config()["a"] == b"OLD"
 
 
+def test_what_this_plan_did_to_the_first_hosts_makes_it_no_other_for_the_rest(hosts: Hosts) -> None:
+    """Also where the first host was found in the midst of a way back that was cut off, and is not there any more."""
+    phase = hosts.phase()
+    saved.save(phase.folder.path, "40_x", changing.plan(phase, "Bots", wanted()).plans, by="x", at=0.0)
+    phase.journal.write("undo", "a", kind="unit", key=f"unit:{SERVICE}", act=f"stop {SERVICE}")
+    hosts["a"].units[SERVICE].active = "inactive"
+    planned = changing.plan(phase, "Bots", wanted())
+    changing.change_all(phase, planned, well, hosts=["a"], size=1)
+    changing.change_all(phase, planned, well, hosts=list("bcd"), size=1)
+    assert hosts.config() == dict.fromkeys("abcd", b"NEW")
+
+
 @pytest.mark.parametrize("before", ["by this phase", "by somebody else"])
 def test_a_host_that_was_as_it_should_be_and_is_not_well_is_left_alone(hosts: Hosts, before: str) -> None:
     if before == "by this phase":
