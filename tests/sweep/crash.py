@@ -18,7 +18,6 @@ from runbook_lib.change.journal import Event, read
 
 SECONDS = 120.0  # for one command; on a machine with nothing else to do it takes two
 CHANGE = "swept"
-WENT_DOWN = "struck"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +41,9 @@ class Ended:
     written: tuple[str, ...]
 
     @property
-    def struck(self) -> bool:
-        """Whether the fault came."""
-        return WENT_DOWN in self.written
+    def struck(self) -> list[str]:
+        """The kinds of faults that came."""
+        return [line.removeprefix("struck ") for line in self.written if line.startswith("struck ")]
 
 
 class Ground:
@@ -71,27 +70,26 @@ class Ground:
         """Read the journal; raise if its chain is broken."""
         return list(read(self.folder / "journal.jsonl"))
 
-    def run(self, *more: str, fault: Fault | None = None) -> Ended:
+    def run(self, *more: str, faults: Sequence[Fault] = ()) -> Ended:
         """Carry the change out."""
-        return self.command("run", *more, fault=fault)
+        return self.command("run", *more, faults=faults)
 
     def resume(self) -> Ended:
         """Go on with it."""
         return self.command("run", "--resume", "--approve", "before_rest")
 
-    def rollback(self, *, fault: Fault | None = None) -> Ended:
+    def rollback(self, *, faults: Sequence[Fault] = ()) -> Ended:
         """Undo it."""
-        return self.command("rollback", "--approve", "before_rollback", fault=fault)
+        return self.command("rollback", "--approve", "before_rollback", faults=faults)
 
-    def command(self, verb: str, *more: str, fault: Fault | None = None) -> Ended:
+    def command(self, verb: str, *more: str, faults: Sequence[Fault] = ()) -> Ended:
         """Carry out one command of `runbook`."""
         argv = [verb, "--runbook", str(RUNBOOK), "--site", "town.yaml", "--change", CHANGE, *more]
         said, trace = self.town.directory / "said", self.town.directory / "trace"
         for old in (said, trace):
             old.unlink(missing_ok=True)
         env = {**os.environ, "PYTHONPATH": str(FAULTS), "SWEEP_TRACE": str(trace), "SWEEP_CUT": str(self._cut)}
-        if fault is not None:
-            env["SWEEP_FAULT"] = f"{fault.kind} {fault.moment} {fault.number}"
+        env["SWEEP_FAULT"] = ";".join(f"{fault.kind} {fault.moment} {fault.number}" for fault in faults)
         status = self._carry_out(argv, env, said)
         written = trace.read_text(encoding="utf-8").splitlines() if trace.exists() else []
         return Ended(status, said.read_text(encoding="utf-8", errors="replace"), tuple(written))

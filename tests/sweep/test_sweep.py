@@ -128,11 +128,11 @@ def assert_same(found: Mapping[str, HostState], wanted: Mapping[str, HostState],
     assert not wrong
 
 
-def strike(ground: Ground, fault: Fault) -> Ended:
-    """Begin the planned change anew, and let the fault come."""
+def strike(ground: Ground, *faults: Fault) -> Ended:
+    """Begin the planned change anew, and let the faults come."""
     ground.return_to("planned")
-    ended = ground.run("--approve", "before_rest", fault=fault)
-    assert ended.struck, ended.said
+    ended = ground.run("--approve", "before_rest", faults=faults)
+    assert ended.struck == [fault.kind for fault in faults], ended.said
     return ended
 
 
@@ -164,11 +164,26 @@ def test_a_rollback_that_was_struck_down_is_finished_by_another(
     ground: Ground, before: Mapping[str, HostState], fault: Fault
 ) -> None:
     ground.return_to("done")
-    ended = ground.rollback(fault=fault)
-    assert ended.struck, ended.said
+    ended = ground.rollback(faults=[fault])
+    assert ended.struck == [fault.kind], ended.said
     assert_ended(ground.rollback(), 0)
     assert_same(ground.town.state(), before, times=True)
     assert ground.events()
+
+
+CUT = 11
+"""The connection is lost while the first host's greeter is to be restarted: this host is put back by itself."""
+PUT_BACK = range(CUT + 1, CUT + 11)
+
+
+@pytest.mark.parametrize("number", [pytest.param(each, marks=pytest.mark.whole_sweep) for each in PUT_BACK])
+def test_what_was_struck_down_while_it_was_put_back_is_finished_or_undone(
+    ground: Ground, before: Mapping[str, HostState], after: Mapping[str, HostState], number: int
+) -> None:
+    for kind, way in (("runner", "resume"), ("kernel", "rollback")):
+        strike(ground, Fault("command", "after", CUT), Fault(kind, "after", number))
+        assert_ended(ground.resume() if way == "resume" else ground.rollback(), 0)
+        assert_same(ground.town.state(), after if way == "resume" else before, times=way == "rollback")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -177,8 +192,8 @@ def test_what_is_struck_down_while_it_is_held_waits_for_its_approval(
 ) -> None:
     ground.return_to("planned")
     _, canary, _ = (number for number, (_, what) in enumerate(RUN, 1) if what == "gate")
-    ended = ground.run(fault=Fault(kind, "after", canary))  # without an approval all comes one event earlier
-    assert ended.struck, ended.said
+    ended = ground.run(faults=[Fault(kind, "after", canary)])  # without an approval all comes one event earlier
+    assert ended.struck == [kind], ended.said
     assert [event.what for event in ground.events()[canary - 2 : canary]] == ["gate", "hold"]
     assert_ended(ground.command("run", "--resume"), 11)
     assert_ended(ground.resume(), 0)

@@ -1,7 +1,8 @@
 """Ends a process, or the fleet's connections, at one event of the journal. Python imports a module of this name itself.
 
 It is told by the environment, so that the product has no hook for it: SWEEP_FAULT says ``KIND MOMENT NUMBER``, such as
-``kernel after 7``. Only libraries are imported that Python has loaded anyway: hosts and kernels start with it.
+``kernel after 7``, or several of them with semicolons between. Only libraries are imported that Python has loaded
+anyway: hosts and kernels start with it.
 
 runner, kernel   that process gets SIGKILL
 connection       all of the fleet's connections are torn, from the other side
@@ -56,15 +57,19 @@ class Finder(importlib.abc.MetaPathFinder):
 
 def wrap(journal):
     """Let every write of a journal tell its number, and be the last one if it is its turn."""
-    kind, moment, number = (os.environ.get(FAULT) or "none never 0").split()
+    faults = {}
+    for fault in filter(None, (os.environ.get(FAULT) or "").split(";")):
+        kind, moment, number = fault.split()
+        faults[moment, int(number)] = kind
     write = journal.write
 
     def watched(self, what, host=None, **detail):
-        if moment == "before" and len(lines(self.path)) + 1 == int(number):
-            strike(kind, self.path)
+        coming = ("before", len(lines(self.path)) + 1) if faults else None
+        if coming in faults and (in_kernel() or faults[coming] != "kernel"):  # a runner tells that its kernel died
+            strike(faults.pop(coming), self.path)
         event = write(self, what, host, **detail)
         tell(f"{event.number} {'kernel' if in_kernel() else 'runner'} {what}")
-        if moment == "after" and event.number == int(number):
+        if kind := faults.pop(("after", event.number), None):
             strike(kind, self.path)
         return event
 
@@ -94,7 +99,7 @@ def lines(path):
 
 def strike(kind, path):
     """Do it."""
-    tell("struck")
+    tell(f"struck {kind}")
     if kind == "runner":
         os.kill(os.getppid() if in_kernel() else os.getpid(), signal.SIGKILL)
     elif kind == "kernel":
