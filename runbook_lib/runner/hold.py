@@ -76,7 +76,7 @@ def pass_(journal: Journal, name: str, question: str, *, dry_run: bool, ask: Ask
         raise Aborted(f"aborted by {event.by}: {reason.strip()}", remedy="what was done so far is in the journal")
     raise Held(
         f"waits for an approval of {name}: the answer was {answer!r}",
-        remedy="run this cell again to answer: go, or abort and why",
+        remedy="run this cell again, and type go, or abort and why",
     )
 
 
@@ -88,12 +88,16 @@ def decide(journal: Journal, host: str, path: str, *, dry_run: bool, ask: Ask = 
     for event in reversed(journal.events()):
         if event.what == "decided" and (event.host, event.detail["path"]) == (host, path):
             return _known(event.detail["decision"])
-    answer = None if dry_run else ask(f"{host}: {path} was edited since, see above. Type overwrite or keep:")
+    question = f"{host}: {path} was edited since, see above. Type overwrite (put it back) or keep (leave the edit):"
+    answer = None if dry_run else ask(question)
     if answer is None:
         return None
     decision = _known(answer.lower())
     if decision is None:
-        raise Held(f"{host}: {path} waits for a decision", remedy="run this cell again: overwrite, or keep")
+        raise Held(
+            f"{host}: {path} waits for a decision: the answer was {answer!r}",
+            remedy="run this cell again, and type overwrite or keep",
+        )
     journal.write("decided", host, path=path, decision=decision, how=BY_HAND)
     return decision
 

@@ -42,7 +42,9 @@ class Undoing(RenderedAs):
         if not self.conflicts:
             return undo
         edits = [_diff(host, edit.path, edit.ours, edit.now) for host, edit in self.conflicts]
-        return Together((diffs.plan("Edited by somebody since, and not overwritten", edits), undo))
+        waiting = ", ".join(dict.fromkeys(host for host, _ in self.conflicts))
+        title = f"Edited by somebody since, and not overwritten; nothing is undone on {waiting} until that is decided"
+        return Together((diffs.plan(title, edits), undo))
 
     def _files(self) -> list[diffs.FileDiff]:
         return [
@@ -132,10 +134,10 @@ def fit(phase: Phase[Any], undoing: Undoing) -> list[Check]:
             holds(
                 "can go back",
                 passed=not wrong,
-                expected="originals kept, no edit made since",
+                expected="originals kept, no edit since that nobody has decided on",
                 observed="; ".join(wrong) or "yes",
                 host=host,
-                remedy=f"read the difference above, then decide: `{name} --overwrite {host}:{path}`, or --keep",
+                remedy=f"read the difference above, then decide: `{name} --overwrite {host}:{path}`, or --keep instead",
             )
         )
     return checks
@@ -201,11 +203,14 @@ def restored(phase: Phase[Any]) -> list[Check]:
 
 
 _AS_BEFORE = "every file, mode and service as before this change"
+_RUN_AGAIN = "run the rollback again from its start: it undoes what is left; an edit made since waits for a decision"
 
 
 def _as_before(host: str, left: list[str]) -> Check:
     observed = "; ".join(left) or "yes, to the byte"
-    return holds("as it was before", passed=not left, expected=_AS_BEFORE, observed=observed, host=host)
+    return holds(
+        "as it was before", passed=not left, expected=_AS_BEFORE, observed=observed, host=host, remedy=_RUN_AGAIN
+    )
 
 
 def _decisions(events: list[Event], host: str) -> dict[str, str]:
