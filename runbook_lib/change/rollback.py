@@ -127,7 +127,7 @@ class Rollback:
         if plan.conflicts:
             raise EditedSince(
                 f"nothing was undone here: {'; '.join(conflict.describe() for conflict in plan.conflicts)}",
-                remedy="look at the difference and decide: overwrite it, or keep it",
+                remedy="look at the difference and decide: `runbook rollback` with --overwrite HOST:PATH, or --keep",
                 host=plan.host,
             )
         if plan.lost:

@@ -196,7 +196,7 @@ class Phase(RenderedAs, Generic[S]):
         if self.stopped_by:
             raise GateFailed(
                 f"nothing was done: {', '.join(sorted(self.stopped_by))} did not let pass",
-                remedy="mend what it names, then run the cells from there again",
+                remedy="answer or mend it and run its cell again, or this notebook from its first cell",
             )
 
 
