@@ -101,13 +101,13 @@ class Night:
 
     def say(self, verb: str, *words: str) -> str:
         command = [sys.executable, "-m", "runbook_lib", verb, "--site", "village", "--change", "c", *words]
-        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False, timeout=60).stdout
+        return subprocess.run(command, cwd=self.root, capture_output=True, text=True, check=False, timeout=240).stdout
 
     def what(self) -> list[str]:
         return [event.what for event in journal.read(self.folder.journal)]
 
     def until(self, condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not condition():
             assert time.monotonic() < deadline, self.what()
             time.sleep(0.05)
@@ -140,7 +140,7 @@ def night(tmp_path: Path) -> Iterator[Night]:
 
 
 def ended(runner: subprocess.Popen[str]) -> tuple[int, str]:
-    said, _ = runner.communicate(timeout=90)
+    said, _ = runner.communicate(timeout=300)
     return runner.returncode, said
 
 
