@@ -23,7 +23,7 @@ pytestmark = pytest.mark.bots
 @pytest.mark.parametrize("project", [41], indirect=True)
 def test_a_rehearsal_proves_the_plan(project: Project) -> None:
     run = project.start("rehearse", "--change", "whole", "--pairs", str(PAIRS))
-    said, _ = run.communicate(timeout=900)
+    said, _ = run.communicate(timeout=1800)
 
     assert run.returncode == 0, said
     folder = ChangeFolder(project.root / "outputs", "whole")

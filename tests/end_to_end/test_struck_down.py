@@ -34,7 +34,7 @@ def struck(project: Project, verb: str, fault: str, *more: str) -> subprocess.Co
     env = {**os.environ, "PYTHONPATH": str(FAULTS), "SWEEP_TRACE": str(trace), "SWEEP_FAULT": fault}
     ended = subprocess.run(
         project.runbook(verb, "--change", CHANGE, *more), cwd=project.root, env=env, capture_output=True, text=True,
-        timeout=900, check=False,
+        timeout=1800, check=False,
     )  # fmt: skip
     assert not fault or "struck" in trace.read_text(), f"{fault} never came: {ended.stdout}{ended.stderr}"
     return ended

@@ -49,6 +49,9 @@ class ByHand:
                 continue
             if reply["parent_header"]["msg_id"] != asked:
                 continue
+            if reply["content"]["status"] == "aborted":  # it still clears away what the cell before left in its queue
+                asked = self._client.execute(cell.source, allow_stdin=True)
+                continue
             if reply["content"]["status"] != "ok":
                 raise CellFailed(f"{reply['content']['ename']}: {reply['content']['evalue']}")
             return
