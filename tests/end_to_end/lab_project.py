@@ -42,6 +42,11 @@ class Project:
             self.runbook(*arguments), cwd=self.root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
 
+    def carry_out(self, *arguments: str) -> None:
+        """Carry out a command of at most two minutes that must succeed."""
+        with self.start(*arguments) as command:
+            assert command.wait(120) == 0, arguments
+
     def processes(self) -> list[psutil.Process]:
         """Return every process that has this project's folder in its command line or its environment."""
         return [process for process in psutil.process_iter() if str(self.root) in _words(process)]

@@ -89,7 +89,7 @@ def test_the_real_migration_is_resumed_and_undone_wherever_it_is_struck_down(pro
             producer["pairs"] = list(producer["pairs"])[:PAIRS]
         site["gates"]["minimum_cells"] = 1000
         site["gates"]["canary_candles"] = 1
-    assert project.start("lab", "up").wait(120) == 0
+    project.carry_out("lab", "up")
     try:
         _settled(project)
         original = tree(project)
@@ -125,7 +125,7 @@ def test_the_real_migration_is_resumed_and_undone_wherever_it_is_struck_down(pro
         assert {name for name in {*original, *now} if original.get(name) != now.get(name)} == set()
         _proven_in_the_record(project.root / "outputs" / CHANGE)
     finally:
-        assert project.start("lab", "down", "--keep").wait(120) == 0
+        project.carry_out("lab", "down", "--keep")
 
 
 def _proven_in_the_record(folder: Path) -> None:
