@@ -1,13 +1,14 @@
-"""What the feed reads from the bot's own config, under the key ``candle_feed``."""
+"""What the feed reads from the bot's own config: its times under ``candle_feed``, its producers where freqtrade has them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 CONFIG_KEY = "candle_feed"
+PRODUCERS_KEY = "external_message_consumer"
 
 
 @dataclass(frozen=True)
@@ -15,15 +16,19 @@ class FeedSettings:
     """Times in seconds.
 
     ``settle_seconds``: how long after its close the exchange may still revise a candle.
-    ``wait_seconds``: how long after that a consumer waits for a producer that lives.
-    ``start_seconds``: how long after its own start a consumer waits for a producer's first frames.
-    ``poll_seconds``: how often a waiting consumer looks whether the frame has come.
+    ``wait_seconds``: how long after that a consumer waits for producers that live.
+    ``hedge_seconds``: how long after that it asks the pair's own producer alone, before it asks the other one, too.
+    ``takeover_seconds``: how long after that a producer waits for the other one before it downloads in its place.
+    ``clock_seconds``: how far a producer's clock may differ from the asker's.
+    ``weight_per_minute``: request weight that this bot's candles may cost at the exchange in a minute.
     """
 
     settle_seconds: float = 2.0
     wait_seconds: float = 20.0
-    start_seconds: float = 60.0
-    poll_seconds: float = 0.5
+    hedge_seconds: float = 4.0
+    takeover_seconds: float = 10.0
+    clock_seconds: float = 0.5
+    weight_per_minute: float = 1200.0
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> FeedSettings:
@@ -37,22 +42,31 @@ class FeedSettings:
 
 @dataclass(frozen=True)
 class ProducerAddress:
-    """Where a producer's api_server listens, as ``external_message_consumer.producers`` says."""
+    """Where a producer's api_server listens, and the token it wants, as ``external_message_consumer`` says."""
 
     name: str
     host: str
     port: int
+    token: str = field(repr=False, default="")
     secure: bool = False
+
+    @property
+    def url(self) -> str:
+        """Return where its api_server answers."""
+        return f"{'https' if self.secure else 'http'}://{self.host}:{self.port}"
 
 
 def producers_of(config: Mapping[str, Any]) -> tuple[ProducerAddress, ...]:
-    """Return the producers that this bot listens to; none if its message consumer is off."""
-    consumer = config.get("external_message_consumer", {})
-    if not consumer.get("enabled", False):
-        return ()
+    """Return the producers that this bot listens to.
+
+    freqtrade's own consumer stays switched off beside them: its frames lose bits, know one timeframe only, and come
+    to every bot in JSON.
+    """
     return tuple(
-        ProducerAddress(each["name"], each["host"], int(each["port"]), bool(each.get("secure", False)))
-        for each in consumer.get("producers", [])
+        ProducerAddress(
+            each["name"], each["host"], int(each["port"]), str(each["ws_token"]), bool(each.get("secure", False))
+        )
+        for each in config.get(PRODUCERS_KEY, {}).get("producers", [])
     )
 
 

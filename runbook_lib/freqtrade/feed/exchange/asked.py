@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from .answers import without_later
+from ..candle.answers import without_later
 from .bits import newest
 from .host import Ccxt, Exchange, Fetch, Row
 from .times import Window, timeframe_ms, window
