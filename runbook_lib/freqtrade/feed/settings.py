@@ -1,4 +1,4 @@
-"""What the feed reads from the bot's own config: its times under ``candle_feed``, its producers where freqtrade has them."""
+"""What the feed reads from the bot's own config: its times, and its producers where freqtrade itself has them."""
 
 from __future__ import annotations
 

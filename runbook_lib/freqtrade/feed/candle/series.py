@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Candles:
-    """Closed candles, oldest first, each date once. ``dates``: opens, ms since 1970, (n,); ``values``: OHLCV, (n, 5)."""
+    """Closed candles, oldest first, each date once. ``dates``: opens (unix ms), (n,); ``values``: OHLCV, (n, 5)."""
 
     dates: npt.NDArray[np.int64]
     values: npt.NDArray[np.float64]

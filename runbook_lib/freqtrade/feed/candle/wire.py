@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
+import zlib
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +20,20 @@ PATH = "/api/v1/candle_feed"
 _META = "meta"
 
 
-class NotOurs(ValueError):
+DAMAGED = (
+    ValueError, KeyError, TypeError, IndexError, AttributeError, OSError, EOFError, NotImplementedError, RuntimeError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What json, zipfile and numpy raise for bytes that are not what they should be."""
+
+
+class NotOurs(Exception):
     """Bytes that are no question, or no answer, of this version of the feed."""
 
 
 @dataclass(frozen=True)
 class Want:
-    """Candles of one series: from ``since`` on (ms); it is answered once the one that opens at ``need`` (ms) is there."""
+    """Candles of one series from ``since`` on (ms), answered once the one that opens at ``need`` (ms) is there."""
 
     key: Key
     since: int
@@ -90,18 +101,14 @@ def ask_to_bytes(ask: Ask) -> bytes:
 def ask_from_bytes(body: bytes) -> Ask:
     """Read a question. Raises NotOurs, with words for whoever asked."""
     try:
-        said = json.loads(body)
-        if said["format"] != FORMAT:
-            raise NotOurs(f"format {said['format']}, this producer speaks {FORMAT}")
+        said = _of_our_format(json.loads(body))
         return Ask(
             str(said["who"]),
             str(said["exchange"]),
             float(said["wait_seconds"]),
             tuple(Want(Key(*map(str, want[:3])), int(want[3]), int(want[4])) for want in said["wants"]),
         )
-    except NotOurs:
-        raise
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except DAMAGED as error:
         raise NotOurs(f"not a question of the candle feed: {error!r}") from None
 
 
@@ -128,26 +135,27 @@ def answer_from_bytes(body: bytes) -> Answer:
     """Read an answer. Raises NotOurs."""
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
-            meta = json.loads(arrays[_META].tobytes())
-            if meta["format"] != FORMAT:
-                raise NotOurs(f"format {meta['format']}, this bot speaks {FORMAT}")
+            meta = _of_our_format(json.loads(arrays[_META].tobytes()))
             dates = arrays["dates"].astype(np.int64) if "dates" in arrays else NONE.dates
             values = arrays["values"].astype(np.float64) if "values" in arrays else NONE.values
-        told, at = [], 0
-        for pair, timeframe, candle_type, status, why, count in meta["told"]:
-            candles = Candles(dates[at : at + count], values[at : at + count])
-            told.append(Told(Key(pair, timeframe, candle_type), Status(status), why, candles))
-            at += count
-        if at != len(dates):
-            raise NotOurs(f"{len(dates)} candles, {at} announced")
+        ends = list(accumulate((int(told[-1]) for told in meta["told"]), initial=0))
+        told = tuple(
+            Told(Key(pair, timeframe, kind), Status(status), why, Candles(dates[begin:end], values[begin:end]))
+            for (pair, timeframe, kind, status, why, _), (begin, end) in zip(meta["told"], pairwise(ends), strict=True)
+        )
         return Answer(
             str(meta["name"]),
             float(meta["clock"]),
             frozenset(meta["owns"]),
             tuple(Key(*key) for key in meta["held"]),
-            tuple(told),
+            told,
         )
-    except NotOurs:
-        raise
-    except Exception as error:  # numpy, zipfile and json each have errors of their own for damaged bytes
+    except DAMAGED as error:
         raise NotOurs(f"not an answer of the candle feed: {error!r}") from None
+
+
+def _of_our_format(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what was said if it is in this version's words."""
+    if said["format"] != FORMAT:
+        raise NotOurs(f"it speaks format {said['format']} of the candle feed, this is format {FORMAT}")
+    return said
