@@ -1,7 +1,9 @@
+import itertools
 import json
 import logging
 import re
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +205,6 @@ def test_waiting_is_a_state_of_the_start_alone(kept: Kept, caplog: pytest.LogCap
 
 def test_the_last_events_are_kept(kept: Kept) -> None:
     for number in range(EVENTS + 10):
-        kept.now += 1
         kept.state.link("first", "dead" if number % 2 else "alive")
     kept.turn()
     assert len(kept.read()["events"]) == EVENTS
@@ -237,35 +238,42 @@ def test_a_full_disk_stops_nobody(tmp_path: Path) -> None:
     assert kept.read()["served"] == 1  # nothing is lost with what could not be written
 
 
-def test_two_threads_lose_no_count_and_tear_no_file(kept: Kept) -> None:
-    torn: list[str] = []
+def test_threads_neither_meet_nor_tear_the_file(tmp_path: Path) -> None:
+    file, now, inside, met, torn = tmp_path / "state.json", itertools.count(FORMING / 1000, 1.1), [0], [0], [0]
     done = threading.Event()
+
+    def clock() -> float:
+        inside[0] += 1
+        met[0] = max(met[0], inside[0])
+        time.sleep(0)  # let another thread in, if anything does
+        inside[0] -= 1
+        return next(now)
+
+    state = FeedState(file, "consumer", "bot-75", clock)
 
     def read() -> None:
         while not done.is_set():
             try:
-                if kept.file.exists():
-                    kept.read()
-            except ValueError as error:
-                torn.append(str(error))
+                json.loads(file.read_text() if file.exists() else "{}")
+            except ValueError:
+                torn[0] += 1
 
-    def work() -> None:
-        for _ in range(300):
-            kept.now += 1.1
-            kept.serve()
-            kept.state.fall_back(ETH, Reason.LATE)
-            kept.state.turn()
+    def work(number: int) -> None:
+        for turn in range(50):
+            state.serve(f"{number} {turn}", WINDOW, "first", 0.0)
+            state.own(f"{number} {turn}", [[FORMING - STEP, 1.0]], WINDOW)
+            state.link(f"{number} {turn}", "alive")
+            state.turn()
 
-    reader, workers = threading.Thread(target=read), [threading.Thread(target=work) for _ in range(3)]
+    reader, workers = threading.Thread(target=read), [threading.Thread(target=work, args=(n,)) for n in range(3)]
     for thread in (reader, *workers):
         thread.start()
     for thread in workers:
         thread.join()
     done.set()
     reader.join()
-    assert torn == []
-    assert kept.state.as_json()["served"] == 900
-    assert kept.state.as_json()["fallbacks"] == {str(Reason.LATE): 900}
+    assert (met, torn) == ([1], [0])
+    assert (state.as_json()["served"], state.as_json()["own_requests"]) == (150, 150)
 
 
 def test_the_same_stands_in_prometheus_own_format(kept: Kept) -> None:
