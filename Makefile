@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUNBOOK_READY := .venv/.runbook-ready
 BOTS_READY := .venv/freqtrade/.ready
+PREVIOUS_READY := .venv/freqtrade-previous/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 .PHONY: rehearse test sweep check notebooks lab lock clean
@@ -10,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtrade, in the lab
 	@$(BIN)/runbook rehearse $(ARGS)
 
-test: check $(BOTS_READY)  ## everything that must hold before a change lands
+test: check $(BOTS_READY) $(PREVIOUS_READY)  ## everything that must hold before a change lands
 	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
 
 sweep: $(RUNBOOK_READY)  ## a change struck down at every event in every way; `make test` does it in one way each
@@ -42,6 +43,8 @@ lock:  ## new hashes after a pin was changed
 	  --no-emit-index-url --no-header -o requirements/runbook.lock
 	@uv pip compile -q requirements/freqtrade.in --python-version 3.11 --universal --generate-hashes \
 	  --no-emit-index-url --no-header -o requirements/freqtrade.lock
+	@uv pip compile -q requirements/freqtrade-previous.in --python-version 3.11 --universal --generate-hashes \
+	  --no-emit-index-url --no-header -o requirements/freqtrade-previous.lock
 
 clean:
 	rm -rf .venv
@@ -57,8 +60,9 @@ $(RUNBOOK_READY): requirements/runbook.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(BOTS_READY): requirements/freqtrade.lock | $(RUNBOOK_READY)
-	@echo "setting up freqtrade in .venv/freqtrade (once, about a minute) ..."
-	@$(PYTHON) -m venv .venv/freqtrade
-	@.venv/freqtrade/bin/python -m pip install --quiet --require-hashes -r requirements/freqtrade.lock
+# freqtrade in an environment of its own, as on hosts: .venv/NAME of requirements/NAME.lock
+.venv/%/.ready: requirements/%.lock | $(RUNBOOK_READY)
+	@echo "setting up freqtrade in .venv/$* (once, about a minute) ..."
+	@$(PYTHON) -m venv .venv/$*
+	@.venv/$*/bin/python -m pip install --quiet --require-hashes -r requirements/$*.lock
 	@touch $@
