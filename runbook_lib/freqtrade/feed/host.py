@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+
+from .candle.series import Row
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-Row = list[float]
 Fetch = Callable[..., Awaitable[list[Row]]]
 Answer = tuple[str, str, str, list[Row], bool]
 
@@ -51,11 +51,3 @@ class DataProvider(Protocol):
     """``dp`` of a strategy."""
 
     _exchange: Exchange
-
-    def get_producer_df(
-        self, pair: str, timeframe: str | None = ..., candle_type: str | None = ..., producer_name: str = ...
-    ) -> tuple[DataFrame, datetime]:
-        """Return the frame received last from a producer, empty if there is none."""
-
-    def get_producer_pairs(self, producer_name: str = ...) -> list[str]:
-        """Return the pairs that a producer says it has, empty if it has said nothing yet."""

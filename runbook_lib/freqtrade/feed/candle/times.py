@@ -35,6 +35,11 @@ class Window:
     with_forming: bool
 
     @property
+    def closed(self) -> int:
+        """How many closed candles it asks for."""
+        return max(0, (self.last - self.first) // self.step + 1)
+
+    @property
     def touches_newest(self) -> bool:
         """Whether the newest closed candle, which the exchange may still revise, is part of the answer."""
         return self.first <= self.forming - self.step <= self.last
@@ -58,4 +63,4 @@ def window(*, now: float, step: int, since: int | None, limit: int, held_to: int
         return Window(first, forming - step, forming, step, with_forming=True)
     first = -(-since // step) * step
     end = first + (limit - 1) * step
-    return Window(first, min(end, forming - step), forming, step, with_forming=end >= forming)
+    return Window(first, min(end, forming - step), forming, step, with_forming=first <= forming <= end)

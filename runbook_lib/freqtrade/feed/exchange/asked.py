@@ -7,11 +7,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ..candle.answers import without_later
-from .bits import newest
-from .host import Ccxt, Exchange, Fetch, Row
-from .times import Window, timeframe_ms, window
+from ..candle.series import Row
+from ..candle.times import Window, timeframe_ms, window
+from ..host import Ccxt, Exchange, Fetch
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,13 @@ class Asked:
         if self.window is None or self.since is not None:
             return self.limit
         return (self.window.forming - self.window.first) // self.window.step + 1
+
+
+def newest(frame: DataFrame) -> int | None:
+    """Return the open of the last candle (ms) of a frame that the bot holds, or None if it has none."""
+    if frame.empty or "date" not in frame.columns:
+        return None
+    return int(frame["date"].iloc[-1].timestamp()) * 1000
 
 
 def plain(asked: Asked, exchange: Exchange) -> bool:
