@@ -20,6 +20,7 @@ _PROPERTIES: Final = (
 )
 # A login without a seat, as by SSH, may lack the variable that leads to the user's own manager.
 _RUNTIME: Final = 'export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; '
+_PLAIN: Final = "LC_ALL=C TZ=UTC "
 _STAMP: Final = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? (\S+)")
 
 
@@ -81,6 +82,16 @@ class Units:
         """Stop a unit and wait until it has."""
         self._systemctl("stop", name, deadline=deadline)
 
+    def kill(self, name: str) -> None:
+        """End a unit's main process at once, as a crash would (SIGKILL), and leave the unit down.
+
+        One command on the host: what would start it again (``Restart=``) finds it stopped. ``--kill-who`` is what every
+        systemd knows; since 252 it is also called ``--kill-whom``.
+        """
+        unit = shlex.quote(_full(name))
+        kill = f"systemctl{self._flag} kill --signal=SIGKILL --kill-who=main -- {unit}"
+        self._run(f"{kill} && {_PLAIN}systemctl{self._flag} stop -- {unit}")
+
     def restart(self, name: str, *, deadline: float | None = None) -> None:
         """Stop and start a unit."""
         self._systemctl("restart", name, deadline=deadline)
@@ -127,10 +138,10 @@ class Units:
 
     def _run(self, command: str, *, root: bool = True, deadline: float | None = None) -> CommandResult:
         if self._scope == "user":
-            result = self._session.run(f"{_RUNTIME}LC_ALL=C TZ=UTC {command}", deadline=deadline, check=False)
+            result = self._session.run(f"{_RUNTIME}{_PLAIN}{command}", deadline=deadline, check=False)
         else:
             run = self._session.sudo if root else self._session.run
-            result = run(f"LC_ALL=C TZ=UTC {command}", deadline=deadline, check=False)
+            result = run(f"{_PLAIN}{command}", deadline=deadline, check=False)
         if result.status != 0:
             raise self._session.failure(command, result)
         return result

@@ -1,4 +1,4 @@
-"""The four charts of a migration: before and after, what differs where, what happened when, how values spread."""
+"""The charts of a migration: before and after, what differs where, how values spread."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from runbook_lib.view.canvas import number, sheet
 from runbook_lib.view.chart import Chart
 from runbook_lib.view.quantiles import Quantiles
 
-__all__ = ["Chart", "bars", "before_after", "change", "heatmap", "spread", "timeline"]
+__all__ = ["Chart", "bars", "before_after", "change", "heatmap", "spread"]
 
 _BAR: Final = 0.38  # of the space of one host
 _NARROWEST: Final = 5.6  # inches; room for a title on one line
@@ -91,42 +91,6 @@ def heatmap(
             reverse=True,
         )
         drawing.alt = f"{title}: {told}. " + ("; ".join(word for _, word in worst[:12]) or "Every place is zero") + "."
-    return drawing.chart
-
-
-def timeline(
-    title: str,
-    unit: str,
-    series: Mapping[str, Iterable[tuple[float, float]]],
-    events: Iterable[tuple[float, str]] = (),
-) -> Chart:
-    """Draw values over time (seconds from the start of the change); events are marked with a line and their words."""
-    points = {name: [(float(t), float(v)) for t, v in values] for name, values in series.items()}
-    marks = sorted((float(t), redact(word)) for t, word in events)
-    with sheet(title, 3.1) as drawing:
-        axes = drawing.axes
-        for index, (name, values) in enumerate(points.items()):
-            axes.plot(
-                [t for t, _ in values],
-                [v for _, v in values],
-                color=style.SERIES[index % len(style.SERIES)],
-                linestyle=style.DASHES[index % len(style.DASHES)],
-                linewidth=1.6,
-                marker="o" if len(values) == 1 else "",
-                label=redact(name),
-            )
-        axes.set_ylim(bottom=min(0.0, *(v for values in points.values() for _, v in values), 0.0))
-        for t, word in marks:
-            axes.axvline(t, color=style.FAINT, linewidth=1, linestyle=(0, (2, 2)))
-            place = axes.get_xaxis_transform()
-            axes.text(t, 1.01, word, transform=place, rotation=18, va="bottom", ha="left", fontsize=7.5)
-        axes.set_xlabel("seconds since the start")
-        axes.set_ylabel(redact(unit))
-        axes.grid(axis="y", linewidth=0.6)
-        if points:
-            drawing.figure.legend(loc="outside lower center", ncols=min(6, len(points)), fontsize=8.5)
-        ranges = "; ".join(f"{name}: {_range(values)}" for name, values in points.items())
-        drawing.alt = f"{title}, in {unit}. {ranges}. " + "; ".join(f"{word} at {number(t)} s" for t, word in marks)
     return drawing.chart
 
 
@@ -242,8 +206,3 @@ def _band(count: int, most: int) -> int:
     if count <= 0:
         return 0
     return 3 if most <= 1 else 1 + min(2, int(3 * math.log(count) / math.log(most + 1)))
-
-
-def _range(values: Sequence[tuple[float, float]]) -> str:
-    found = [value for _, value in values]
-    return f"{number(min(found))} to {number(max(found))}" if found else "no values"

@@ -116,6 +116,17 @@ def test_verbs(systemd: SshHost, session: Session) -> None:
 
 
 @pytest.mark.hosts
+def test_a_unit_is_killed_and_kept_down_in_one_command(systemd: SshHost, session: Session) -> None:
+    systemd.env["XDG_RUNTIME_DIR"] = "/here"
+    Units(session, "user").kill("it's")
+    assert len(systemd.commands) == 1
+    assert _calls(systemd) == [
+        "systemctl /here UTC --user kill --signal=SIGKILL --kill-who=main -- it's.service",
+        "systemctl /here UTC --user stop -- it's.service",
+    ]
+
+
+@pytest.mark.hosts
 def test_a_verb_that_fails_says_what_systemd_said(systemd: SshHost, session: Session) -> None:
     assert systemd.home.exists()
     with pytest.raises(

@@ -69,13 +69,6 @@ def test_heatmap_refuses_counts_of_another_shape() -> None:
         charts.heatmap("Differ", ["a", "b"], ["75"], [[1]], "cells")
 
 
-def test_timeline_names_series_and_events() -> None:
-    chart = charts.timeline("Weight", "weight", {"75": [(0, 5), (10, 250)], "73": []}, [(5, "switched")])
-    assert "75: 5 to 250" in chart.alt
-    assert "73: no values" in chart.alt
-    assert "switched" in words(chart.svg)
-
-
 def test_spread_writes_its_quantiles_out() -> None:
     chart = charts.spread("Age", "s", {"75": range(101), "120": [float("nan")]}, limit=90)
     assert "75: p50 50, p95 95, max 100 (n 101)" in chart.alt
@@ -94,7 +87,6 @@ def test_spread_of_many_values_stays_small_and_keeps_the_ends() -> None:
     [
         lambda: charts.before_after("t", "u", {}, {}),
         lambda: charts.heatmap("t", [], [], [], "u"),
-        lambda: charts.timeline("t", "u", {}),
         lambda: charts.spread("t", "u", {}),
     ],
 )

@@ -104,6 +104,22 @@ async def test_killed_and_restarted(run: Run, write_unit: WriteUnit) -> None:
     assert "status=9/KILL" in (await run("journalctl --user -u a")).out
 
 
+async def test_killed_and_kept_down_in_one_command(run: Run, write_unit: WriteUnit) -> None:
+    """What a drill does: the restart that the unit asks for never comes, until somebody starts it."""
+    write_unit("a", SLEEP, "Restart=on-failure", "RestartSec=0.2")
+    await run("systemctl --user start a")
+    kill = "systemctl --user kill --signal=SIGKILL --kill-who=main -- a.service"
+    assert (await run(f"{kill} && systemctl --user stop -- a.service")).status == 0
+    await asyncio.sleep(0.6)
+    shown = properties((await run("systemctl --user show a -p NRestarts,MainPID,ActiveState")).out)
+    assert shown["ActiveState"] in {"inactive", "failed"}
+    assert (shown["MainPID"], shown["NRestarts"]) == ("0", "0")
+    assert "status=9/KILL" in (await run("journalctl --user -u a")).out
+    await run("systemctl --user reset-failed a")
+    assert (await run("systemctl --user start a")).status == 0
+    assert (await run("systemctl --user is-active a")).out == "active\n"
+
+
 @pytest.mark.parametrize(
     ("command", "status", "words"),
     [
