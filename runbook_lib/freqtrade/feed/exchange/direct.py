@@ -1,0 +1,166 @@
+"""The one way to the exchange for candles: settled ones only, within the budget, and not while it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..candle.answers import without_later
+from ..candle.series import Row
+from ..host import Fetch
+from .asked import Asked
+from .breaker import REFUSALS, Breaker, Entry
+from .budget import MINUTE, Budget, Need, counted
+from .clock import ClockCheck, date_of, instant
+
+KLINES_WEIGHT = 2.0  # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
+PATIENCE_SECONDS = 5.0  # for the one that went ahead
+LOOK_SECONDS = 0.05
+STATUS = ":status"
+"""Where the HTTP status stands among the headers, as in HTTP/2."""
+
+Headers = Mapping[str, str]
+Note = Callable[[str, float, str, float], None]
+"""Told after every answer and every refusal: the breaker's state, until when, why, and the weight used."""
+
+_heard: ContextVar[dict[str, str] | None] = ContextVar("candle_feed_heard", default=None)
+
+
+class Blocked(Exception):
+    """The exchange refuses, or was not asked because it did."""
+
+
+class Rest(Protocol):
+    """A ccxt object. It calls this with every answer, documented as the place to look at them."""
+
+    on_rest_response: Callable[..., Any]
+
+
+def listen(ccxt_object: Rest) -> Callable[[], Headers]:
+    """Return what tells, within one call of this object's ``fetch_ohlcv``, the status and the headers of its answer.
+
+    Calls are made side by side: ``last_response_headers`` may belong to another one, and ccxt's errors do not name
+    every status. Names of headers come in lower case.
+    """
+    original = ccxt_object.on_rest_response
+
+    def hear(code: int, reason: str, url: str, method: str, headers: Headers, *more: object) -> Any:  # noqa: ANN401 - whatever ccxt makes of it
+        heard = _heard.get()
+        if heard is not None:
+            heard.clear()
+            heard.update({name.lower(): value for name, value in headers.items()})
+            heard[STATUS] = str(code)
+        return original(code, reason, url, method, headers, *more)
+
+    ccxt_object.on_rest_response = hear
+    return lambda: _heard.get() or {}
+
+
+@dataclass
+class Direct:
+    """Asks one ccxt object. ``headers``: what ``listen`` returned for it.
+
+    Several of them share one breaker and one budget. ``note`` takes what ``FeedState.guard`` does.
+    """
+
+    fetch: Fetch
+    headers: Callable[[], Headers]
+    breaker: Breaker
+    budget: Budget
+    settle_seconds: float
+    note: Note
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    check: ClockCheck = field(default_factory=ClockCheck)
+
+    async def __call__(self, asked: Asked, need: Need) -> list[Row]:
+        """Answer freqtrade, in a way that makes it neither retry nor take a hole for data.
+
+        While the exchange refuses, a live request is answered with no candles: freqtrade keeps those it has. A request
+        for history fails: without candles in the middle it would go on, and never know.
+        """
+        try:
+            return await self.ask(asked, need)
+        except Blocked as blocked:
+            if asked.since is None:
+                return []
+            from ccxt import ExchangeNotAvailable  # noqa: PLC0415 - comes with freqtrade, not where this is tested
+
+            raise ExchangeNotAvailable(str(blocked)) from blocked
+
+    async def ask(self, asked: Asked, need: Need) -> list[Row]:
+        """Return settled candles, or raise Blocked, or whatever ccxt raises."""
+        await self._settled(asked)
+        impatient_at = self.clock() + PATIENCE_SECONDS
+        while True:
+            async with self.budget.turn(KLINES_WEIGHT, need, unless=self._unless_shut) as spent:
+                entry = self.breaker.enter()
+                if entry is Entry.GO:
+                    return await self._fetch(asked)
+                spent.give_back()
+            late = self.clock() - impatient_at
+            if entry is Entry.SHUT or not -PATIENCE_SECONDS <= late < 0:
+                raise self._blocked()
+            await self.sleep(LOOK_SECONDS)
+
+    async def _settled(self, asked: Asked) -> None:
+        if asked.window is not None:
+            wait = min(asked.window.settled_at(self.settle_seconds) - self.clock(), self.settle_seconds)
+            if wait > 0:
+                await self.sleep(wait)
+
+    async def _fetch(self, asked: Asked) -> list[Row]:
+        heard: dict[str, str] = {}
+        token = _heard.set(heard)
+        sent_at = self.clock()
+        try:
+            rows = await self.fetch(asked.symbol, asked.timeframe, asked.since, asked.enough, asked.params)
+        except Exception as error:
+            if self._learn(self.headers(), sent_at) in REFUSALS:
+                raise self._blocked() from error
+            raise
+        else:
+            self._learn(self.headers(), sent_at)
+            return rows if asked.window is None else without_later(rows, asked.window.forming)
+        finally:
+            _heard.reset(token)
+
+    def _learn(self, headers: Headers, sent_at: float) -> int:
+        """Take from an answer all that it says besides candles; return its status, 0 if there was none."""
+        now, status = self.clock(), int(headers.get(STATUS, 0))
+        self.check.saw(headers, sent_at, now)
+        used, made_at = counted(headers), date_of(headers)
+        if used is not None:
+            self.budget.heard(used, MINUTE - ((now if made_at is None else made_at) % MINUTE))
+        if status in REFUSALS:
+            self.breaker.refused(status, _retry_after(headers))
+        elif 200 <= status < 500:
+            self.breaker.succeeded()
+        else:
+            self.breaker.unanswered()
+        self._tell()
+        return status
+
+    def _unless_shut(self) -> None:
+        if self.breaker.blocked_until():
+            raise self._blocked()
+
+    def _blocked(self) -> Blocked:
+        self._tell()
+        return Blocked(f"the exchange is not asked: {self.breaker.reason}")
+
+    def _tell(self) -> None:
+        self.note(self.breaker.state, self.breaker.blocked_until(), self.breaker.reason, self.budget.used)
+
+
+def _retry_after(headers: Headers) -> float | None:
+    """Return for how many seconds the exchange does not want to be asked: it says so in seconds, or as a date."""
+    told = headers.get("retry-after", "").strip()
+    if told.isdigit():
+        return float(told)
+    until, made_at = instant(told), date_of(headers)
+    return None if until is None or made_at is None else until - made_at
