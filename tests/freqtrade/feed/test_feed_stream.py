@@ -4,7 +4,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from runbook_lib.freqtrade.feed.stream import PATIENCE_SECONDS, SettledStream, final_rows
+from runbook_lib.freqtrade.feed.candle.series import Key
+from runbook_lib.freqtrade.feed.exchange.stream import PATIENCE_SECONDS, SettledStream, final_rows
 
 STEP = 60_000
 FORMING = 1_000 * STEP
@@ -41,6 +42,7 @@ class Stream:
         self.heard = OPEN - 1
         self.events: list[tuple[float, float, list[list[float]]]] = []
         self.rest = 0
+        self.kept: list[tuple[Key, list[list[float]]]] = []
         held_frame = pd.DataFrame({"date": pd.to_datetime([FORMING - held * STEP], unit="ms", utc=True)})
         self.exchange = SimpleNamespace(
             klines=lambda _key, copy: held_frame,  # noqa: ARG005 - freqtrade's signature
@@ -51,6 +53,7 @@ class Stream:
             self,  # type: ignore[arg-type]  # as much of a cache as it may use
             self.exchange,
             2.0,
+            lambda key, rows: self.kept.append((key, rows)),
             lambda: self.now,
             self.sleep,
         )
@@ -80,6 +83,13 @@ async def test_takes_the_last_update_that_came_until_it_settled() -> None:
     assert stream.rest == 0
 
 
+async def test_others_are_given_the_closed_candles_alone() -> None:
+    stream = Stream(held=3)
+    stream.events = [(1.7, 1.7, [row(2), row(1), row(0, close=7.0)])]
+    await stream.take()
+    assert stream.kept == [(Key("BTC/USDT", "1m", "spot"), [row(2), row(1)])]
+
+
 async def test_waits_for_a_stream_that_has_not_spoken_since_the_close() -> None:
     stream = Stream()
     stream.events = [(4.0, 4.0, [row(2), row(1)])]
@@ -92,6 +102,7 @@ async def test_waits_for_a_stream_that_has_not_spoken_since_the_close() -> None:
 async def test_asks_the_exchange_when_the_stream_stays_silent() -> None:
     stream = Stream()
     assert await stream.take() == "from the exchange"
+    assert not stream.kept
     assert 2 + PATIENCE_SECONDS <= stream.now - OPEN <= 2.2 + PATIENCE_SECONDS
 
 

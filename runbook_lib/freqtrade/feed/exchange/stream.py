@@ -7,12 +7,15 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from .bits import newest
-from .host import Answer, Exchange, Row, StreamCache
-from .times import timeframe_ms
+from ..candle.series import Key, Row
+from ..candle.times import timeframe_ms
+from ..host import Answer, Exchange, StreamCache
+from .asked import newest
 
 PATIENCE_SECONDS = 5.0
 POLL_SECONDS = 0.1
+
+Keep = Callable[[Key, list[Row]], None]
 
 
 @dataclass(frozen=True)
@@ -22,13 +25,14 @@ class SettledStream:
     freqtrade takes the just-closed candle from that cache as it stands one second after its close, whether or not its
     last update has come, and merges the whole cache into its candles again and again. Here the candle is taken after
     it has settled, and only if the stream has spoken of this pair since; only candles not yet held are handed on; and
-    where the stream leaves a gap the exchange is asked.
+    where the stream leaves a gap the exchange is asked. ``keep`` is told of the closed ones; it must not raise.
     """
 
     original: Callable[..., Awaitable[Answer]]
     cache: StreamCache
     exchange: Exchange
     settle_seconds: float
+    keep: Keep
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -44,6 +48,7 @@ class SettledStream:
             rows, heard_at = self.cache.get_ohlcv_with_refresh(pair, timeframe, candle_type)
             final = final_rows(rows, held, candle_ts, step) if heard_at >= candle_ts else None
             if final is not None:
+                self.keep(Key(pair, timeframe, candle_type), final[:-1])
                 return pair, timeframe, candle_type, final, True
             if self.clock() >= until:
                 return await self.exchange._async_get_candle_history(pair, timeframe, candle_type)  # noqa: SLF001 - what freqtrade falls back to
