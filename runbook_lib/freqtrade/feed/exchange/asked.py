@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from ..candle.answers import without_later
-from ..candle.series import Row
 from ..candle.times import Window, timeframe_ms, window
 from ..host import Ccxt, Exchange, Fetch
+from .budget import Need
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,6 +42,14 @@ class Asked:
             return self.limit
         return (self.window.forming - self.window.first) // self.window.step + 1
 
+    def need(self, own_timeframe: str) -> Need:
+        """Return what it is wanted for; ``own_timeframe``: the one that the bot trades on."""
+        if self.since is not None:
+            return Need.HISTORY
+        if self.held_to is not None:
+            return Need.LIVE
+        return Need.FIRST if self.timeframe == own_timeframe else Need.MORE
+
 
 def newest(frame: DataFrame) -> int | None:
     """Return the open of the last candle (ms) of a frame that the bot holds, or None if it has none."""
@@ -64,22 +69,6 @@ def joined(asked: Asked, exchange: Exchange, candle_type: str) -> Asked:
         return asked
     held = exchange.klines((asked.symbol, asked.timeframe, candle_type), copy=False)
     return replace(asked, held_to=newest(held))
-
-
-async def fetch_settled(
-    original: Fetch,
-    asked: Asked,
-    settle_seconds: float,
-    clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> list[Row]:
-    """Ask the exchange, but not for a candle before the exchange is done revising it."""
-    if asked.window is not None:
-        wait = min(asked.window.settled_at(settle_seconds) - clock(), settle_seconds)
-        if wait > 0:
-            await sleep(wait)
-    rows = await original(asked.symbol, asked.timeframe, asked.since, asked.enough, asked.params)
-    return rows if asked.window is None else without_later(rows, asked.window.forming)
 
 
 def install(ccxt_object: Ccxt, replacement: Callable[[Fetch], Fetch]) -> None:

@@ -1,132 +1,220 @@
-"""Answers a candle request from the producers' frames: at once, after waiting while waiting can help, or not at all."""
+"""The producers as one source of candles: whom to ask, when to ask the other one as well, when to give up."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from . import bits
-from .answers import Reason, take
-from .host import DataProvider, Row
-from .liveness import Liveness
-from .settings import FeedSettings, ProducerAddress
-from .state import FeedState
-from .times import Window
+from ..candle.answers import take
+from ..candle.series import Candles, Key, Row
+from ..candle.times import Window
+from ..candle.wire import Answer, Status, Told, Want
+from ..reasons import Reason
+from ..settings import FeedSettings
 
+COLLECT_SECONDS = 0.02  # a bot asks for all its series at once: they go into one question
+HOLD_SECONDS = 1.0  # how long a producer may hold its answer back for a candle that is to come
+AGAIN_SECONDS = 0.25  # who does not hold it back is not asked more often than this
 CLOCKS_MAY_DIFFER_SECONDS = 0.5
+WAITED_SECONDS = 0.25  # what is answered sooner was there
+
+# Of several producers' reasons the one that was nearest to an answer is told
+_NEAREST = (
+    Reason.LATE,
+    Reason.HOLE,
+    Reason.SHORT,
+    Reason.EARLY,
+    Reason.MISSING,
+    Reason.CLOCK,
+    Reason.REFUSED,
+    Reason.DEAD,
+)
 
 
-@dataclass(frozen=True)
-class Key:
-    """One series of candles."""
+class Link(Protocol):
+    """One producer. ``trouble``: why it is not asked at present; ``owns``: the pairs that it downloads."""
 
-    pair: str
-    timeframe: str
-    candle_type: str
+    name: str
+    trouble: Reason | None
+    owns: frozenset[str]
 
-    def __str__(self) -> str:
-        return f"{self.pair} {self.timeframe}"
+    async def ask(self, wants: tuple[Want, ...] = (), wait_seconds: float = 0.0) -> Answer | Reason:
+        """Ask it for candles."""
+
+    async def watch(self) -> None:
+        """Find out for ever how it stands."""
+
+    async def close(self) -> None:
+        """Close what is open."""
 
 
-@dataclass(frozen=True)
-class Look:
-    """What one producer's frame says: the answer, or why there is none, and its newest candle (ms) if it has any."""
+class Served(Protocol):
+    """Where it is counted who answered."""
 
-    producer: ProducerAddress
-    answer: list[Row] | Reason
-    newest: int | None
+    def serve(self, key: Key, window: Window, producer: str, waited: float) -> None:
+        """Count one answer that came after ``waited`` seconds, 0 if it was there."""
+
+
+class Together:
+    """Puts what many ask of one producer at the same time into one question."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._wants: dict[Key, Want] = {}
+        self._question: asyncio.Task[Answer | Reason] | None = None
+
+    async def ask(self, want: Want) -> Told | Reason:
+        """Return what the producer says of this series."""
+        if self._question is None:
+            self._question = asyncio.create_task(self._send())
+        before = self._wants.get(want.key, want)
+        self._wants[want.key] = Want(want.key, min(before.since, want.since), max(before.need, want.need))
+        # the question is everybody's: it goes on if one of them no longer wants to know
+        answer = await asyncio.shield(self._question)
+        if isinstance(answer, Reason):
+            return answer
+        return next((told for told in answer.told if told.key == want.key), Reason.MISSING)
+
+    async def _send(self) -> Answer | Reason:
+        await asyncio.sleep(COLLECT_SECONDS)
+        wants, self._wants, self._question = tuple(self._wants.values()), {}, None
+        return await self._link.ask(wants, HOLD_SECONDS)
 
 
 @dataclass
 class Feed:
-    """The producers' frames as one source of candles."""
+    """Answers candle requests from producers. Belongs to one event loop, the feed's own.
 
-    frames: DataProvider
-    producers: tuple[ProducerAddress, ...]
+    ``clock`` tells seconds since 1970. How long somebody waits is told by the loop's clock, which nobody sets.
+    """
+
+    links: Sequence[Link]
     settings: FeedSettings
-    state: FeedState
-    own_timeframe: str
-    liveness: Liveness = field(default_factory=Liveness)
+    state: Served
     clock: Callable[[], float] = time.time
-    monotonic: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _early: dict[tuple[str, Key], int] = field(default_factory=dict, init=False)
+    _together: dict[str, Together] = field(default_factory=dict, init=False)
+    _early: dict[tuple[str, Key], tuple[int, int]] = field(default_factory=dict, init=False)
+    _gave_up_on: int = field(default=0, init=False)
+    _watching: list[asyncio.Task[None]] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
-        """Start the time in which producers may still send their first frames."""
-        self._start_until = self.monotonic() + self.settings.start_seconds
+        """Take the links as they are."""
+        self._together = {link.name: Together(link) for link in self.links}
 
-    async def answer(self, key: Key, window: Window) -> list[Row] | Reason:
-        """Return the rows that answer the request, or the reason why the exchange must be asked."""
-        begun, slept = self.monotonic(), False
-        longest = self.settings.settle_seconds + self.settings.wait_seconds
-        # How long is told by a clock that nobody sets: a wall clock that jumps must not hang the bot
-        patience = min(window.settled_at(longest) - self.clock(), longest)
-        while True:
-            looks = [self._look(producer, key, window) for producer in self._carriers(key)]
-            waited = self.monotonic() - begun
-            for look in looks:
-                if not isinstance(look.answer, Reason):
-                    self.state.serve(str(key), window, look.producer.name, waited if slept else 0.0)
-                    return look.answer
-            reason = await self._cannot_help(looks, window, overdue=waited >= patience)
-            if reason is not None:
-                return reason
-            unsettled = window.settled_at(self.settings.settle_seconds) - self.clock()
-            slept = True
-            await self.sleep(max(self.settings.poll_seconds, min(unsettled, self.settings.settle_seconds)))
+    async def start(self) -> None:
+        """Ask every producer how it stands, then keep asking in the background."""
+        await asyncio.gather(*[link.ask() for link in self.links])
+        self._watching = [asyncio.create_task(link.watch()) for link in self.links]
 
-    def _carriers(self, key: Key) -> list[ProducerAddress]:
-        """Return the producers that may have this series, those that say so first."""
-        said = {producer: self.frames.get_producer_pairs(producer.name) for producer in self.producers}
-        return sorted(
-            (producer for producer, pairs in said.items() if not pairs or key.pair in pairs),
-            key=lambda producer: key.pair not in said[producer],
-        )
+    async def stop(self) -> None:
+        """End what ``start`` began, and close the links."""
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
+        self._watching = []
+        await asyncio.gather(*[link.close() for link in self.links])
 
-    def _look(self, producer: ProducerAddress, key: Key, window: Window) -> Look:
-        frame, _ = self.frames.get_producer_df(key.pair, key.timeframe, key.candle_type, producer.name)
-        newest = bits.newest(frame)
-        if newest is None:
-            # Only the series that every producer broadcasts, its own timeframe, may still come
-            expected = key.timeframe == self.own_timeframe
-            return Look(producer, Reason.SILENT if expected else Reason.FOREIGN, None)
-        if self._too_early(producer, key, newest, window):
-            return Look(producer, Reason.EARLY, newest)
-        if newest < window.last:
-            return Look(producer, Reason.STALE, newest)
+    async def answer(
+        self, key: Key, window: Window, *, only: Collection[str] | None = None, patience: float | None = None
+    ) -> list[Row] | Reason:
+        """Return the rows that answer the request, or the reason why the exchange must be asked.
+
+        ``only``: names of the producers that may be asked; ``patience``: seconds after the candle has settled, or
+        from now if it has, in which they may still deliver it, ``wait_seconds`` if not given.
+        """
+        if not window.closed and not window.with_forming:
+            return []
+        links = self._order(key, only)
+        if all(link.trouble for link in links):  # then not even the settling is waited for here
+            return _nearest([link.trouble for link in links])
+        await asyncio.sleep(self._unsettled(window))
+        begun = asyncio.get_running_loop().time()
         try:
-            return Look(producer, take(bits.candles(frame), window), newest)
-        except bits.NotExact:
-            return Look(producer, Reason.NOT_EXACT, newest)
-
-    def _too_early(self, producer: ProducerAddress, key: Key, newest: int, window: Window) -> bool:
-        """Whether the frame holds a candle that no honest clock can have settled; remembered for that candle."""
-        settled_at = (newest + window.step) / 1000 + self.settings.settle_seconds
-        if self.clock() < settled_at - CLOCKS_MAY_DIFFER_SECONDS:
-            self._early[producer.name, key] = newest
-        return self._early.get((producer.name, key)) == newest
-
-    async def _cannot_help(self, looks: list[Look], window: Window, *, overdue: bool) -> Reason | None:
-        """Return why waiting cannot help, or None if it may. ``overdue``: a known series has had its time."""
-        if not looks:
-            return Reason.FOREIGN
-        hopeful = [look for look in looks if self._may_come(look, window)]
-        if not hopeful:
-            return next((look.answer for look in looks if isinstance(look.answer, Reason)), Reason.ERROR)
-        first_frame = all(look.newest is None for look in hopeful)
-        if overdue and not first_frame:
+            async with asyncio.timeout(self._patience(window, patience)):
+                answer = await self._race(links, key, window)
+        except TimeoutError:
+            # the next ones of the same moment are not waited for as long again
+            self._gave_up_on = window.forming if window.touches_newest else self._gave_up_on
             return Reason.LATE
-        if not any([await self.liveness.alive(look.producer) for look in hopeful]):
-            return Reason.DEAD
-        if first_frame:
-            self.state.wait_for_first_frames()
-        return None
+        if isinstance(answer, Reason):
+            return answer
+        rows, link = answer
+        waited = asyncio.get_running_loop().time() - begun
+        self.state.serve(key, window, link.name, waited if waited > WAITED_SECONDS else 0.0)
+        return rows
 
-    def _may_come(self, look: Look, window: Window) -> bool:
-        """Whether the producer may still deliver: it had the candle before, or was never heard of and we just began."""
-        if look.newest is None:
-            return look.answer is Reason.SILENT and self.monotonic() < self._start_until
-        return look.answer is Reason.STALE and look.newest == window.forming - 2 * window.step
+    def _order(self, key: Key, only: Collection[str] | None) -> list[Link]:
+        """Return whom to ask in turn: the pair's owner first, else the same one for everybody who asks."""
+        links = [link for link in self.links if only is None or link.name in only]
+        return sorted(links, key=lambda link: (link.trouble is not None, key.pair not in link.owns, link.name))
+
+    def _unsettled(self, window: Window) -> float:
+        """Return the seconds until the answer is final; never more than settling takes, should a clock be set back."""
+        settle = self.settings.settle_seconds
+        return max(0.0, min(window.settled_at(settle) - self.clock(), settle))
+
+    def _patience(self, window: Window, patience: float | None) -> float:
+        if patience is not None:
+            return patience
+        gave_up = window.touches_newest and window.forming == self._gave_up_on
+        return HOLD_SECONDS if gave_up else self.settings.wait_seconds
+
+    async def _race(self, links: Sequence[Link], key: Key, window: Window) -> tuple[list[Row], Link] | Reason:
+        """Ask the first; the next one as well once that one cannot help, or takes too long."""
+        waiting, reasons = list(links), list[Reason | None]()
+        running: dict[asyncio.Task[list[Row] | Reason], Link] = {}
+        hedge = asyncio.get_running_loop().time() + self.settings.hedge_seconds
+        try:
+            while waiting or running:
+                left = hedge - asyncio.get_running_loop().time()
+                if waiting and (not running or left <= 0):
+                    link = waiting.pop(0)
+                    running[asyncio.create_task(self._pursue(link, key, window))] = link
+                    continue
+                done, _ = await asyncio.wait(
+                    running, timeout=left if waiting else None, return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
+                    link, answer = running.pop(task), task.result()
+                    if not isinstance(answer, Reason):
+                        return answer, link
+                    reasons.append(answer)
+        finally:
+            for task in running:
+                task.cancel()
+        return _nearest(reasons)
+
+    async def _pursue(self, link: Link, key: Key, window: Window) -> list[Row] | Reason:
+        """Ask one producer until it has the candles or cannot help."""
+        loop = asyncio.get_running_loop()
+        since = min(window.first, window.last, window.forming - 2 * window.step)
+        want = Want(key, window.first if window.closed else since, window.last if window.closed else since)
+        while link.trouble is None:
+            again = loop.time() + AGAIN_SECONDS
+            told = await self._together[link.name].ask(want)
+            if isinstance(told, Reason):
+                return told
+            answer = self._judge(link, key, window, told.candles)
+            if answer is not Reason.MISSING or told.status is not Status.COMING:
+                return answer
+            await asyncio.sleep(max(0.0, again - loop.time()))
+        return link.trouble
+
+    def _judge(self, link: Link, key: Key, window: Window, candles: Candles) -> list[Row] | Reason:
+        """Return the rows if they answer the request and none of them was taken before it can have settled."""
+        settled = (self.clock() - self.settings.settle_seconds + CLOCKS_MAY_DIFFER_SECONDS) * 1000
+        early = candles.dates[candles.dates + window.step > settled]
+        if len(early):
+            begin = self._early.get((link.name, key), (int(early[0]), 0))[0]
+            self._early[link.name, key] = (min(begin, int(early[0])), int(early[-1]))
+        first, last = self._early.get((link.name, key), (0, -1))
+        if first <= window.last and window.first <= last:
+            return Reason.EARLY
+        return take(candles, window)
+
+
+def _nearest(reasons: Sequence[Reason | None]) -> Reason:
+    return min((reason for reason in reasons if reason), key=_NEAREST.index, default=Reason.DEAD)
