@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from .answers import Reason
-from .feed import Feed, Key
-from .hook import Asked, fetch_settled, install, joined, plain
-from .host import DataProvider, Exchange, Fetch, Row
+from .candle.series import Key, Row
+from .exchange.asked import Asked, install, joined, plain
+from .exchange.breaker import Breaker, shared_file
+from .exchange.budget import Budget
+from .exchange.direct import Direct, listen
+from .host import DataProvider, Exchange, Fetch
+from .loop import FeedLoop
+from .peers.client import clients
+from .peers.feed import Feed
+from .reasons import Reason
 from .settings import FeedSettings, candle_type_of, producers_of, state_file
 from .state import FeedState
 
 logger = logging.getLogger(__name__)
+
+START_SECONDS = 10.0  # for the first look at the producers
+GRACE_SECONDS = 10.0  # how long after its own patience a feed that says nothing counts as broken
 
 
 @dataclass
@@ -24,11 +35,14 @@ class FedFetch:
     """Stands in the place of one bot's ``fetch_ohlcv``. Whatever goes wrong in the feed, the exchange is asked."""
 
     original: Fetch
+    direct: Direct
     feed: Feed
+    loop: FeedLoop
     state: FeedState
-    settle_seconds: float
     exchange: Exchange
     candle_type: str
+    timeframe: str
+    patience_seconds: float
     _said: bool = field(default=False, init=False)
 
     async def __call__(
@@ -45,22 +59,35 @@ class FedFetch:
         try:
             asked = joined(asked, self.exchange, self.candle_type)
             answer = await self._from_producers(key, asked)
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the bot gets its candles
+            self._say(error)
             answer = Reason.ERROR
-            if not self._said:
-                self._said = True
-                logger.exception("Candle feed: error, asking the exchange directly (said once)")
         if not isinstance(answer, Reason):
             return answer
-        self.state.fall_back(str(key), answer)
-        rows = await fetch_settled(self.original, asked, self.settle_seconds)
-        self.state.own(str(key), rows, asked.window)
+        self.state.fall_back(key, answer)
+        rows = await self._directly(asked)
+        self.state.own(key, rows, asked.window)
         return rows
 
     async def _from_producers(self, key: Key, asked: Asked) -> list[Row] | Reason:
         if asked.window is None or not plain(asked, self.exchange):
             return Reason.FOREIGN
-        return await self.feed.answer(key, asked.window)
+        async with asyncio.timeout(self.patience_seconds + GRACE_SECONDS):
+            return await self.loop.call(self.feed.answer(key, asked.window))
+
+    async def _directly(self, asked: Asked) -> list[Row]:
+        try:
+            return await self.direct(asked, asked.need(self.timeframe))
+        except Exception as error:
+            if type(error).__module__.startswith("ccxt"):
+                raise  # the exchange's own words: freqtrade knows what to do
+            self._say(error)
+            return await self.original(asked.symbol, asked.timeframe, asked.since, asked.limit, asked.params)
+
+    def _say(self, error: Exception) -> None:
+        if not self._said:
+            self._said = True
+            logger.error("Candle feed: error, asking the exchange directly (said once)", exc_info=error)
 
 
 class CandleConsumer:
@@ -70,20 +97,34 @@ class CandleConsumer:
     dp: DataProvider
     timeframe: str
     candle_feed_state: FeedState | None = None
+    _candle_feed_loop: FeedLoop | None = None
 
-    def bot_start(self, **kwargs: object) -> None:
-        """Take the place of the bot's candle source, then run the operator's own ``bot_start``."""
+    def ft_bot_start(self, **kwargs: object) -> None:
+        """Take the place of the bot's candle source, then start as ever: FreqAI downloads its history as it starts."""
         try:
             self._start_feed()
         except Exception:
             logger.exception("Candle feed: could not start, this bot downloads its candles directly")
-        super().bot_start(**kwargs)  # type: ignore[misc]  # the operator's class stands behind this one
+        super().ft_bot_start(**kwargs)  # type: ignore[misc]  # the operator's class stands behind this one
 
     def bot_loop_start(self, **kwargs: object) -> None:
         """End the feed's round, then run the operator's own ``bot_loop_start``."""
-        if self.candle_feed_state is not None:
-            self.candle_feed_state.turn()
+        try:
+            if self.candle_feed_state is not None:
+                self.candle_feed_state.turn()
+        except Exception:
+            logger.exception("Candle feed: its state cannot be told any more")
+            self.candle_feed_state = None
         super().bot_loop_start(**kwargs)  # type: ignore[misc]  # the operator's class stands behind this one
+
+    def ft_bot_cleanup(self) -> None:
+        """End the feed with the bot; one that reads its config anew starts another."""
+        try:
+            if self._candle_feed_loop is not None:
+                self._candle_feed_loop.stop()
+        except Exception:
+            logger.exception("Candle feed: could not be ended")
+        super().ft_bot_cleanup()  # type: ignore[misc]  # the operator's class stands behind this one
 
     def load_params_from_file(self) -> dict[str, Any]:
         """Return the operator's own hyperopt parameters.
@@ -100,6 +141,8 @@ class CandleConsumer:
     def _start_feed(self) -> None:
         if self.config.get("runmode", "live") not in {"live", "dry_run"}:
             return  # a backtest or the like reads its candles from files
+        if self._candle_feed_loop is not None:
+            return
         settings = FeedSettings.of(self.config)
         producers = producers_of(self.config)
         if not producers:
@@ -108,12 +151,39 @@ class CandleConsumer:
         exchange = self.dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
         if exchange._exchange_ws:  # noqa: SLF001 - as above
             logger.error("Candle feed: exchange.enable_ws must be false, candles by websocket go round the feed")
-        state = FeedState(state_file(self.config))
-        feed = Feed(self.dp, producers, settings, state, own_timeframe=self.timeframe)
-        candle_type = candle_type_of(self.config)
+        name, market = str(self.config.get("bot_name", "freqtrade")), str(self.config["exchange"]["name"])
+        state = FeedState(state_file(self.config), "consumer", name)
+        links = clients(producers, name, market, settings.clock_seconds, state.link)
+        feed = Feed(links, settings, state)
+        ccxt = exchange._api_async  # noqa: SLF001 - as above
+        direct = Direct(
+            ccxt.fetch_ohlcv,
+            listen(ccxt),
+            Breaker(shared_file(market)),
+            Budget(settings.weight_per_minute),
+            settings.settle_seconds,
+            state.guard,
+        )
+        loop = FeedLoop()
+        loop.start()
+        loop.at_end(feed.stop)
+        self._candle_feed_loop = loop
+        with suppress(TimeoutError):  # then it goes on in the background
+            loop.run(feed.start()).result(START_SECONDS)
         install(
-            exchange._api_async,  # noqa: SLF001 - as above
-            lambda original: FedFetch(original, feed, state, settings.settle_seconds, exchange, candle_type),
+            ccxt,
+            lambda original: FedFetch(
+                original,
+                direct,
+                feed,
+                loop,
+                state,
+                exchange,
+                candle_type_of(self.config),
+                self.timeframe,
+                settings.settle_seconds + settings.wait_seconds,
+            ),
         )
         self.candle_feed_state = state
-        logger.info("Candle feed: candles come from %s", ", ".join(producer.name for producer in producers))
+        state.turn()
+        logger.info("Candle feed: candles come from %s", ", ".join(link.name for link in links))

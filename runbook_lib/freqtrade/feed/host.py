@@ -15,9 +15,13 @@ Answer = tuple[str, str, str, list[Row], bool]
 
 
 class Ccxt(Protocol):
-    """The bot's asynchronous ccxt object. Every candle comes through this method, which ccxt documents."""
+    """The bot's asynchronous ccxt object. Every candle comes through ``fetch_ohlcv``, which ccxt documents.
+
+    ``on_rest_response`` is called with every answer, documented as the place to look at them.
+    """
 
     fetch_ohlcv: Fetch
+    on_rest_response: Callable[..., Any]
 
 
 class Exchange(Protocol):
