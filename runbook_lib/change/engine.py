@@ -131,6 +131,7 @@ class Engine:
                     "original": kept(file.path, state.sha256, state.mode) if state.exists else None,
                     "written": kept(file.path, step.digest, file.mode, ours=True),
                     "root": file.root,
+                    "rewritten": file.rewritten,
                     "made": list(before.missing),
                 }
             case UnitStep(wanted=unit, before=before):
@@ -206,7 +207,7 @@ def _write(session: Session, step: FileStep) -> None:
 def _do(session: Session, command: Command) -> None:
     run = session.sudo if command.root else session.run
     try:
-        run(command.do)
+        run(command.do, deadline=command.seconds)
     except CommandFailed as error:
         raise ApplyFailed(f"{command.name}: {error.what}", remedy=error.remedy, host=session.name) from error
     if not _holds(session, command):

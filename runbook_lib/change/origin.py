@@ -24,14 +24,15 @@ class FileOrigin:
     """A file before it was first written.
 
     ``before``: what stood there; ``original``: where the host keeps that. ``written``: all that we ever put there ->
-    where the host keeps it, the latest last. ``root``: only root may write it. ``midway``: its last write or undo was
-    announced and not seen to its end.
+    where the host keeps it, the latest last. ``root``: only root may write it. ``rewritten``: what runs there goes on
+    writing it. ``midway``: its last write or undo was announced and not seen to its end.
     """
 
     before: Standing
     original: str | None
     written: dict[tuple[str, int], str] = field(default_factory=dict)
     root: bool = False
+    rewritten: bool = False
     midway: bool = False
 
     @property
@@ -167,7 +168,13 @@ class Story:
         known = was.files.get(path, FileOrigin(before, detail["original"]))
         after = (detail["after"], detail["mode_after"])
         written = {each: place for each, place in known.written.items() if each != after}
-        file = replace(known, written={**written, after: detail["written"]}, root=detail["root"], midway=True)
+        file = replace(
+            known,
+            written={**written, after: detail["written"]},
+            root=detail["root"],
+            rewritten=detail["rewritten"],
+            midway=True,
+        )
         self._origin = replace(
             was,
             files={**was.files, path: file},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -16,13 +17,15 @@ from runbook_lib.values import FileState
 class File:
     """A file with these bytes and permission bits. ``path``: relative to the login's home unless absolute.
 
-    ``root``: only root may write it, so that it is read and written through sudo.
+    ``root``: only root may write it, so that it is read and written through sudo. ``rewritten``: what runs there goes
+    on writing it, so that it counts as ours whatever stands there when it is undone.
     """
 
     path: str
     content: bytes = field(repr=False)
     mode: int = 0o644
     root: bool = False
+    rewritten: bool = False
 
     @property
     def key(self) -> str:
@@ -52,7 +55,8 @@ class Command:
     """Something only a command can see and do. All three are shell commands; ``root``: through sudo.
 
     ``check`` exits 0 when the host is as wanted, ``do`` makes it so, ``undo`` takes that back (None: nothing can).
-    The journal keeps ``undo``, so that none of them may hold a secret.
+    The journal keeps ``undo``, so that none of them may hold a secret. ``seconds``: how long ``do`` may take; None: as
+    long as any command.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Command:
     do: str
     undo: str | None = None
     root: bool = False
+    seconds: float | None = None
 
     def __post_init__(self) -> None:
         for text in (self.check, self.do, self.undo or ""):
@@ -137,3 +142,19 @@ class Seen:
     units: Mapping[str, UnitState]
     commands: Mapping[str, bool]
     leaves: frozenset[str] = frozenset()
+
+
+def is_binary(content: bytes | None) -> bool:
+    """Whether these bytes are no text."""
+    try:
+        (content or b"").decode()
+    except UnicodeDecodeError:
+        return True
+    return b"\0" in (content or b"")
+
+
+def text_of(content: bytes | None) -> str | None:
+    """Return what can be shown of a file: its text; of one that is none, how much it is and the digest's beginning."""
+    if content is None or not is_binary(content):
+        return None if content is None else content.decode()
+    return f"{len(content):,} bytes, SHA-256 {hashlib.sha256(content).hexdigest()[:16]}"

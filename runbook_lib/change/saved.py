@@ -16,7 +16,7 @@ from typing import Any
 
 from runbook_lib.change.journal import Event
 from runbook_lib.change.plan import CommandStep, FileStep, HostPlan, Step, UnitStep, changed_since
-from runbook_lib.change.resources import Seen, SeenFile
+from runbook_lib.change.resources import Seen, SeenFile, text_of
 from runbook_lib.errors import RecordError
 from runbook_lib.fleet import UnitState
 from runbook_lib.redaction import redact
@@ -147,7 +147,7 @@ def _brings(step: Step) -> str | None:
 def _diff(steps: Iterable[FileStep]) -> Iterator[str]:
     for step in steps:
         before, after = (
-            redact((content or b"").decode("utf-8", "replace")).splitlines(keepends=True)
+            redact(text_of(content) or "").splitlines(keepends=True)
             for content in (step.before.content, step.wanted.content)
         )
         yield from difflib.unified_diff(before, after, step.wanted.path, step.wanted.path)

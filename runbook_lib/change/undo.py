@@ -154,7 +154,8 @@ def _files(
     for path, was in reversed(origin.files.items()):
         now, before = seen.files[path], _kept(path, was.original, seen)
         stands = standing(now.state)
-        ours, gone, decision = stands in was.written, standing(before.state) != was.before, decisions.get(path)
+        ours = stands in was.written or (was.rewritten and now.state.exists)
+        gone, decision = standing(before.state) != was.before, decisions.get(path)
         if stands == was.before:
             steps += [FileUndo(path, was, now, now)] if was.midway else []
         elif decision == "keep" and (gone or not ours):

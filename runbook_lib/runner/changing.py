@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from runbook_lib.change.engine import Applied, Engine
 from runbook_lib.change.plan import Act, FileStep, HostPlan, Step, UnitStep
-from runbook_lib.change.resources import Wanted
+from runbook_lib.change.resources import Wanted, is_binary, text_of
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.rollout import Attempt, batches, roll_out
 from runbook_lib.errors import Aborted, RunbookError, StalePlan, Stopped
@@ -51,10 +51,11 @@ class Planned(RenderedAs):
             diffs.FileDiff(
                 host,
                 step.wanted.path,
-                None if step.before.content is None else step.before.content.decode("utf-8", "replace"),
-                step.wanted.content.decode("utf-8", "replace"),
+                text_of(step.before.content),
+                text_of(step.wanted.content),
                 step.before.state.mode if step.before.state.exists else None,
                 step.wanted.mode,
+                is_binary(step.before.content) or is_binary(step.wanted.content),
             )
             for host, plan in self.plans.items()
             for step in plan.files

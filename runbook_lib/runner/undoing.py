@@ -8,7 +8,7 @@ from typing import Any
 
 from runbook_lib.change.engine import Applied
 from runbook_lib.change.journal import Event
-from runbook_lib.change.resources import SeenFile
+from runbook_lib.change.resources import SeenFile, is_binary, text_of
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.rollout import batches
 from runbook_lib.change.undo import decided, differences, origins
@@ -64,11 +64,8 @@ class Undoing(RenderedAs):
 
 
 def _diff(host: str, path: str, now: SeenFile, then: SeenFile) -> diffs.FileDiff:
-    return diffs.FileDiff(host, path, _text(now), _text(then), _mode(now), _mode(then))
-
-
-def _text(seen: SeenFile) -> str | None:
-    return None if seen.content is None else seen.content.decode("utf-8", "replace")
+    binary = is_binary(now.content) or is_binary(then.content)
+    return diffs.FileDiff(host, path, text_of(now.content), text_of(then.content), _mode(now), _mode(then), binary)
 
 
 def _mode(seen: SeenFile) -> int | None:

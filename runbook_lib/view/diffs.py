@@ -26,7 +26,7 @@ class FileDiff(Rendered):
     """One file on one host, before and after. None: the file is not there. Modes are permission bits (0o600).
 
     The lines are compared as they are and shown with their secrets masked, so that a changed secret is seen as a
-    change without being read.
+    change without being read. ``binary``: no text; ``before`` and ``after`` say how much it is, and its digest.
     """
 
     host: str
@@ -35,6 +35,7 @@ class FileDiff(Rendered):
     after: str | None
     mode_before: int | None = None
     mode_after: int | None = None
+    binary: bool = False
 
     @property
     def changed(self) -> bool:
@@ -59,6 +60,8 @@ class FileDiff(Rendered):
     def _content_in_words(self) -> str:
         if self.before is None and self.after is None:
             return "is not there"
+        if self.binary:
+            return self._binary_in_words()
         if self.before is None:
             return f"created, {_lines(len((self.after or '').splitlines()))}"
         if self.after is None:
@@ -70,8 +73,15 @@ class FileDiff(Rendered):
         same_lines = self.before.splitlines() == self.after.splitlines()
         return ", ".join(parts) or f"only {'line ends' if same_lines else 'masked values'} differ"
 
+    def _binary_in_words(self) -> str:
+        if self.before is None or self.after is None:
+            return f"created: {self.after}" if self.before is None else f"removed: {self.before}"
+        return "" if self.before == self.after else f"replaced: {self.before} becomes {self.after}"
+
     def lines(self) -> Iterator[tuple[Kind, str]]:
         """Yield the diff: kind and masked text of each line."""
+        if self.binary:
+            return
         before, after = (self.before or "").splitlines(), (self.after or "").splitlines()
         shown_before, shown_after = redact(self.before or "").splitlines(), redact(self.after or "").splitlines()
         if len(before) != len(shown_before) or len(after) != len(shown_after):
@@ -168,7 +178,8 @@ class PlanView(Rendered):
     def _repr_html_(self) -> str:
         grouped = _once(self.files)
         unchanged = [file for file in grouped if not file.changed]
-        parts = [file._repr_html_() for file in grouped if file.changed]
+        parts = [file._repr_html_() for file in grouped if file.changed and not file.binary]
+        parts += [_folded(host, files) for host, files in _binary(grouped).items()]
         if unchanged:
             body = "".join(f"<li>{cell(file.host)} <code>{cell(file.path)}</code></li>" for file in unchanged)
             parts.append(
@@ -183,7 +194,9 @@ class PlanView(Rendered):
         return f'<div class="rb-plan" style="{style.BLOCK}">{head}{"".join(parts)}</div>'
 
     def __str__(self) -> str:
-        parts: list[object] = [file for file in _once(self.files) if file.changed]
+        grouped = _once(self.files)
+        parts: list[object] = [file for file in grouped if file.changed and not file.binary]
+        parts += ["\n".join(map(str, files)) for files in _binary(grouped).values()]
         if self.steps:
             parts.append(Steps("Then", self.steps))
         return "\n\n".join([f"{redact(self.title)}: {self.summary}", *map(str, parts)])
@@ -200,6 +213,20 @@ def _once(files: Iterable[FileDiff]) -> list[FileDiff]:
     for file in files:
         hosts.setdefault(replace(file, host=""), []).append(file.host)
     return [replace(file, host=", ".join(names)) for file, names in hosts.items()]
+
+
+def _binary(files: Iterable[FileDiff]) -> dict[str, list[FileDiff]]:
+    """Return what changes of files that are no text, by host: there may be hundreds."""
+    found: dict[str, list[FileDiff]] = {}
+    for file in files:
+        if file.changed and file.binary:
+            found.setdefault(file.host, []).append(file)
+    return found
+
+
+def _folded(host: str, files: list[FileDiff]) -> str:
+    items = "".join(f"<li><code>{cell(file.path)}</code>: {html.escape(file.summary)}</li>" for file in files)
+    return fold(f"{redact(host)}: {_count(len(files), 'file')} of data", f"<ul>{items}</ul>")
 
 
 def _line(kind: Kind, line: str) -> str:

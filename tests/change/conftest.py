@@ -38,8 +38,9 @@ class MemoryUnit:
 
 @dataclass
 class MemoryHost:
-    """``acts``: what was done, in order. ``deaf``: acts that are accepted and have no effect; ``refuses``: that fail.
+    """``acts``: what was done, in order; ``deadlines``: how long commands might take, seconds.
 
+    ``deaf``: acts that are accepted and have no effect; ``refuses``: that fail.
     ``moment`` is called before and after each act; ``now``: seconds of the clock that waits look at; ``soon``: what
     happens on the host by itself, by the second in which it does. ``secret``: files that only root may read.
     """
@@ -52,6 +53,7 @@ class MemoryHost:
     loaded: dict[str, bytes] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     acts: list[tuple[str, ...]] = field(default_factory=list)
+    deadlines: list[float | None] = field(default_factory=list)
     deaf: set[str] = field(default_factory=set)
     refuses: set[str] = field(default_factory=set)
     secret: set[str] = field(default_factory=set)
@@ -108,10 +110,11 @@ class MemoryHost:
         units = {name: (one.active, one.sub, one.enabled, one.runs_with) for name, one in self.units.items()}
         return files, {path for path in self.directories if not path.startswith(".runbook")}, units, self.done
 
-    def run(self, command: str, *, check: bool = True) -> CommandResult:
+    def run(self, command: str, *, check: bool = True, deadline: float | None = None) -> CommandResult:
         """Understands ``is NAME``, ``do NAME`` and ``undo NAME``, as commands of resources do."""
         verb, _, name = command.partition(" ")
         if verb == "do":
+            self.deadlines.append(deadline)
             self.act("do", name, effect=lambda: self.done.add(name))
         elif verb == "undo":
             self.act("undo", name, effect=lambda: self.done.discard(name))
@@ -120,9 +123,9 @@ class MemoryHost:
             raise CommandFailed(f"`{command}` ended with status 1: refused", remedy="mend it", host=self.name)
         return CommandResult(status, b"", b"", 0.0)
 
-    def sudo(self, command: str, *, check: bool = True) -> CommandResult:
+    def sudo(self, command: str, *, check: bool = True, deadline: float | None = None) -> CommandResult:
         self.acts.append(("sudo",))
-        return self.run(command, check=check)
+        return self.run(command, check=check, deadline=deadline)
 
 
 class MemoryFiles:

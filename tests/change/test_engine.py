@@ -107,7 +107,7 @@ def test_the_journal_tells_all_that_it_takes_to_undo_a_step(engine: Engine, host
     assert detail(journal, "intent", CONFIG.key) == {
         "kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json", "path": "bot/config.json",
         "before": sha(OLD), "mode_before": 0o640, "after": sha(CONFIG.content), "mode_after": 0o600,
-        "original": ORIGINAL, "written": WRITTEN, "root": False, "made": [],
+        "original": ORIGINAL, "written": WRITTEN, "root": False, "rewritten": False, "made": [],
     }  # fmt: skip
     assert detail(journal, "intent", "unit:bot.service") == {
         "kind": "unit", "key": "unit:bot.service", "act": "restart bot.service", "unit": "bot.service",
@@ -119,6 +119,14 @@ def test_the_journal_tells_all_that_it_takes_to_undo_a_step(engine: Engine, host
     }  # fmt: skip
     done = {"kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json"}
     assert detail(journal, "done", CONFIG.key) == done
+
+
+def test_a_command_may_take_as_long_as_it_says(engine: Engine, host: Any) -> None:
+    for seconds in (None, 600.0):
+        host.done.clear()
+        wanted = Wanted("75", (replace(NAT, seconds=seconds),))
+        engine.apply(host, engine.plan(host, wanted), wanted)
+    assert host.deadlines == [None, 600.0]
 
 
 def test_a_new_file_has_no_original_and_names_the_directories_made_for_it(

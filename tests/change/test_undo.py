@@ -93,7 +93,15 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def wrote(path: str, before: bytes | None, after: bytes, *made: str, mode: int = 0o600, host: str = "73") -> Event:
+def wrote(
+    path: str,
+    before: bytes | None,
+    after: bytes,
+    *made: str,
+    mode: int = 0o600,
+    host: str = "73",
+    rewritten: bool = False,
+) -> Event:
     """Announce a write of mode 0644 over something of another mode."""
     return event(
         "intent",
@@ -109,6 +117,7 @@ def wrote(path: str, before: bytes | None, after: bytes, *made: str, mode: int =
         original=None if before is None else f"kept/{before.decode()}",
         written=f"kept/{after.decode()}",
         root=False,
+        rewritten=rewritten,
         made=list(made),
     )
 
@@ -333,6 +342,17 @@ def test_what_somebody_did_since_waits_for_a_decision(origin: Origin, now: SeenF
     (step,) = plan(origin, seen(now), a="overwrite").files
     assert (step.decided, step.now, step.before) == (True, now, conflict.before)
     assert "edit made since" in step.describe() or not step.origin.existed
+
+
+def test_what_runs_there_may_go_on_writing_a_file_that_is_said_to_be_rewritten() -> None:
+    replaced = told(wrote("a", b"old", b"new", rewritten=True), file_event("done", "a"))
+    created = told(wrote("a", None, b"new", rewritten=True), file_event("done", "a"))
+    grown = at("a", b"new, and more")
+    assert plan(replaced, seen(grown)).describe() == ["put a back"]
+    assert plan(created, seen(grown)).describe() == ["remove a"]
+    assert plan(created, seen(at("a", None))).empty
+    (conflict,) = plan(replaced, seen(at("a", None))).conflicts
+    assert conflict.describe() == "a was removed since"
 
 
 def test_what_we_wrote_goes_back_whatever_was_decided_about_an_edit() -> None:

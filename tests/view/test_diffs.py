@@ -90,3 +90,20 @@ def test_a_plan_counts_what_changes_and_where() -> None:
     assert "1 file already as wanted" in made._repr_html_()
     assert "120: f" not in str(made)
     assert plan("Plan", [FileDiff("120", "f", "a", "a")]).summary == "nothing to change"
+
+
+def test_data_is_told_by_size_and_digest_many_files_in_one_fold() -> None:
+    files = [FileDiff("108", f"data/{name}", None, "9 bytes, SHA-256 00ff", None, 0o644, True) for name in "ab"]
+    changed = FileDiff("108", "data/c", "1 bytes, SHA-256 aa", "2 bytes, SHA-256 bb", 0o644, 0o644, True)
+    shown = plan("Consumers", [*files, changed])
+    assert str(shown).splitlines() == [
+        "Consumers: 3 files on 1 host",
+        "",
+        "108: data/a: created: 9 bytes, SHA-256 00ff, with mode 0644",
+        "108: data/b: created: 9 bytes, SHA-256 00ff, with mode 0644",
+        "108: data/c: replaced: 1 bytes, SHA-256 aa becomes 2 bytes, SHA-256 bb",
+    ]
+    html = shown._repr_html_()
+    assert html.count("<details>") == 1
+    assert "108: 3 files of data" in html
+    assert "data/b</code>: created: 9 bytes" in html
