@@ -6,7 +6,7 @@ BOTS_READY := .venv/freqtrade/.ready
 PREVIOUS_READY := .venv/freqtrade-previous/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: rehearse test sweep check notebooks lab lock clean
+.PHONY: rehearse test sweep compare check notebooks lab lock clean
 
 rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtrade, in the lab
 	@$(BIN)/runbook rehearse $(ARGS)
@@ -16,6 +16,9 @@ test: check $(BOTS_READY) $(PREVIOUS_READY)  ## everything that must hold before
 
 sweep: $(RUNBOOK_READY)  ## a change struck down at every event in every way; `make test` does it in one way each
 	@$(BIN)/pytest -n 2 tests/sweep --whole-sweep $(ARGS)
+
+compare: $(RUNBOOK_READY) $(BOTS_READY)  ## the feed beside a caching proxy and a plain fleet: requests, age, cost, outages
+	@$(BIN)/python tests/comparison/compare.py $(ARGS)
 
 check: $(RUNBOOK_READY)  ## style, types, architecture, generated files
 	@$(BIN)/ruff check .
