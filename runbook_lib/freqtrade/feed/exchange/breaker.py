@@ -21,6 +21,7 @@ REFUSALS = frozenset({403, 418, 429})
 FIRST_SECONDS, LONGEST_SECONDS = 10.0, 300.0
 JITTER = 0.2  # of the back-off, so that machines behind one address do not come back in the same second
 LONGEST_BAN_SECONDS = 3 * 86_400.0  # Binance's longest; a Retry-After beyond it is a mistake and not obeyed for ever
+SILENT = 8  # requests in a row without any answer, after which it counts as refusing, too: so as not to hold up the bot
 FORGET_SECONDS = 600.0  # without a refusal, after which the next one counts as the first again
 PROBE_SECONDS = 15.0  # how long a probe may be under way before another bot may send one
 SILENCE_SECONDS = 20.0  # after so long without an answer nobody knows whether the exchange refuses
@@ -39,7 +40,8 @@ class Entry(Enum):
 class Refusal:
     """The last refusal. Times in seconds since 1970, lengths in seconds.
 
-    ``level``: how many in a row; ``over``: the exchange has answered since; ``probe_at``: when somebody went to see.
+    ``status``: 0 if it did not answer at all. ``level``: how many in a row; ``over``: it has answered since;
+    ``probe_at``: when somebody went to see.
     """
 
     at: float
@@ -66,7 +68,11 @@ NONE = Refusal(0.0, 0.0, 0, 0.0, 0, over=True)
 
 def shared_file(exchange: str) -> Path:
     """Return where the bots of this login keep the breaker of an exchange."""
-    return Path.home() / ".cache" / "candle_feed" / f"{exchange}.json"
+    try:
+        home = Path.home()
+    except RuntimeError:  # a user without a home: nothing is shared
+        home = Path("/nonexistent")
+    return home / ".cache" / "candle_feed" / f"{exchange}.json"
 
 
 class Breaker:
@@ -80,7 +86,10 @@ class Breaker:
         self._rng = rng or random.Random()  # noqa: S311 - jitter guards no secret
         self._lock = threading.RLock()
         self._own = NONE
+        self._read_of: tuple[int, int] | None = None
+        self._alone = False  # what it knows could not be written down
         self._answered_at = self._ahead_at = 0.0
+        self._silent = 0
 
     def blocked_until(self) -> float:
         """Return until when (seconds since 1970) nobody asks; 0.0: asking may be tried."""
@@ -100,6 +109,8 @@ class Breaker:
         refusal = self._known()
         if refusal.over:
             return ""
+        if not refusal.status:
+            return "it does not answer"
         told = f", Retry-After {refusal.retry_after:.0f} s" if refusal.retry_after else ""
         return f"refused with {refusal.status}{told}, {refusal.level} in a row"
 
@@ -124,7 +135,7 @@ class Breaker:
     def refused(self, status: int, retry_after: float | None) -> None:
         """Open. ``retry_after``: seconds that the exchange asked for."""
         with self._shared():
-            now, last = self._clock(), self._known()
+            now, last, self._silent = self._clock(), self._known(), 0
             asked_for = retry_after if retry_after is not None and math.isfinite(retry_after) else 0.0
             asked_for = min(max(asked_for, 0.0), LONGEST_BAN_SECONDS)
             open_still = not last.over and last.until(now) > now
@@ -132,7 +143,7 @@ class Breaker:
                 if now + asked_for > last.until(now):
                     self._write(replace(last, at=now, seconds=asked_for, retry_after=asked_for, status=status))
                 return
-            recent = 0 <= now - last.at - last.seconds < FORGET_SECONDS
+            recent = 0 <= now - last.at < last.seconds + FORGET_SECONDS
             level = last.level + 1 if recent else 1
             pause = min(FIRST_SECONDS * 2 ** min(level - 1, 10), LONGEST_SECONDS)
             seconds = max(pause, asked_for) + self._rng.uniform(0, JITTER) * pause
@@ -141,7 +152,7 @@ class Breaker:
     def succeeded(self) -> None:
         """Close, unless it was opened while the call that succeeded was under way."""
         with self._lock:
-            self._answered_at, self._ahead_at = self._clock(), 0.0
+            self._answered_at, self._ahead_at, self._silent = self._clock(), 0.0, 0
         if self._known().over:
             return
         with self._shared():
@@ -149,12 +160,15 @@ class Breaker:
             if not last.over and last.until(now) <= now:
                 self._write(replace(last, over=True, probe_at=0.0))
 
-    def unanswered(self) -> None:
-        """Let another one probe: a call got no answer that says anything about refusals."""
-        if self._known().over:
-            return
+    def unanswered(self, *, asked: bool = True) -> None:
+        """Take note that a call said nothing about refusals: no answer came or, not ``asked``, it was never sent."""
         with self._shared():
-            self._write(replace(self._known(), probe_at=0.0))
+            now, last = self._clock(), self._known()
+            self._silent += asked
+            if not last.over and (last.status or not asked):
+                self._write(replace(last, probe_at=0.0))  # let another one probe
+            elif asked and (not last.over or self._silent >= SILENT) and last.until(now) <= now:
+                self._write(Refusal(now, FIRST_SECONDS, 0, 0.0, last.level))
 
     def _ahead(self, now: float) -> Entry:
         """After a silence let one go ahead, so that a refusal costs one request, not as many as may be under way."""
@@ -170,20 +184,30 @@ class Breaker:
     def _known(self) -> Refusal:
         with self._lock:
             with suppress(OSError, ValueError, TypeError, KeyError):  # missing or damaged: what this bot saw counts
-                self._own = _read(self._path)
+                found = self._path.stat()
+                if (found.st_ino, found.st_mtime_ns) != self._read_of:
+                    self._read_of = found.st_ino, found.st_mtime_ns
+                    self._own = _read(self._path)
             return self._own
 
     def _write(self, refusal: Refusal) -> None:
-        self._own = refusal
+        self._own, self._alone = refusal, True
         with suppress(OSError):  # a full or read-only disk: this bot goes on with what it knows itself
-            with tempfile.NamedTemporaryFile("w", dir=self._path.parent, delete=False) as file:
-                json.dump(asdict(refusal), file)
-            Path(file.name).replace(self._path)
+            handle, name = tempfile.mkstemp(dir=self._path.parent)
+            try:
+                with os.fdopen(handle, "w") as file:
+                    json.dump(asdict(refusal), file)
+                Path(name).replace(self._path)
+                self._alone = False
+            finally:
+                Path(name).unlink(missing_ok=True)
 
     @contextmanager
     def _shared(self) -> Iterator[None]:
         """Keep this bot's other threads out and, if its file can be had, the other bots too."""
         with self._lock:
+            if not self._alone:
+                self._read_of = None  # look again: two writes within one tick of the disk's clock look the same
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -116,14 +116,14 @@ class Budget:
                     await asyncio.wait_for(waiter.woken.wait(), LOOK_SECONDS)
         finally:
             with self._lock:
-                self._waiting.remove(waiter)
+                self._waiting = [each for each in self._waiting if each is not waiter]
                 heapq.heapify(self._waiting)
             self._wake()
 
     def _try(self, waiter: _Waiter) -> Spent | None:
         with self._lock:
             now = self._clock()
-            if self._waiting[0] is not waiter or not self._room(waiter, now):
+            if self._first() is not waiter or not self._room(waiter, now):
                 return None
             spent = Spent(waiter.weight, now)
             self._spent.append(spent)
@@ -148,10 +148,15 @@ class Budget:
     def _wake(self) -> None:
         """Let the one whose turn it is look again."""
         with self._lock:
-            first = self._waiting[0] if self._waiting else None
+            first = self._first()
         if first:
-            with suppress(RuntimeError):  # its loop is closed: a bot that ends
+            with suppress(RuntimeError):  # its loop has just been closed
                 first.loop.call_soon_threadsafe(first.woken.set)
+
+    def _first(self) -> _Waiter | None:
+        while self._waiting and self._waiting[0].loop.is_closed():  # as on /reload_config
+            heapq.heappop(self._waiting)
+        return self._waiting[0] if self._waiting else None
 
 
 def counted(headers: Mapping[str, str]) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,8 +19,8 @@ from .budget import MINUTE, Budget, Need, counted
 from .clock import ClockCheck, date_of, instant
 
 KLINES_WEIGHT = 2.0  # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
-PATIENCE_SECONDS = 5.0  # for the one that went ahead
 LOOK_SECONDS = 0.05
+LOOKS = 100  # for the answer of the one that went ahead
 STATUS = ":status"
 """Where the HTTP status stands among the headers, as in HTTP/2."""
 
@@ -95,17 +96,16 @@ class Direct:
     async def ask(self, asked: Asked, need: Need) -> list[Row]:
         """Return settled candles, or raise Blocked, or whatever ccxt raises."""
         await self._settled(asked)
-        impatient_at = self.clock() + PATIENCE_SECONDS
-        while True:
+        for _ in range(LOOKS):
             async with self.budget.turn(KLINES_WEIGHT, need, unless=self._unless_shut) as spent:
                 entry = self.breaker.enter()
                 if entry is Entry.GO:
                     return await self._fetch(asked)
                 spent.give_back()
-            late = self.clock() - impatient_at
-            if entry is Entry.SHUT or not -PATIENCE_SECONDS <= late < 0:
-                raise self._blocked()
+            if entry is Entry.SHUT:
+                break
             await self.sleep(LOOK_SECONDS)
+        raise self._blocked()
 
     async def _settled(self, asked: Asked) -> None:
         if asked.window is not None:
@@ -120,11 +120,14 @@ class Direct:
         try:
             rows = await self.fetch(asked.symbol, asked.timeframe, asked.since, asked.enough, asked.params)
         except Exception as error:
-            if self._learn(self.headers(), sent_at) in REFUSALS:
+            status = self._learn(self.headers(), sent_at)
+            if status in REFUSALS:
                 raise self._blocked() from error
+            if not 200 <= status < 500:
+                self.breaker.unanswered(asked=_on_the_way(error))
             raise
         else:
-            self._learn(self.headers(), sent_at)
+            self._learn({STATUS: "200", **self.headers()}, sent_at)
             return rows if asked.window is None else without_later(rows, asked.window.forming)
         finally:
             _heard.reset(token)
@@ -140,8 +143,6 @@ class Direct:
             self.breaker.refused(status, _retry_after(headers))
         elif 200 <= status < 500:
             self.breaker.succeeded()
-        else:
-            self.breaker.unanswered()
         self._tell()
         return status
 
@@ -154,7 +155,13 @@ class Direct:
         return Blocked(f"the exchange is not asked: {self.breaker.reason}")
 
     def _tell(self) -> None:
-        self.note(self.breaker.state, self.breaker.blocked_until(), self.breaker.reason, self.budget.used)
+        with suppress(Exception):  # a state that cannot be kept is no reason to go without candles
+            self.note(self.breaker.state, self.breaker.blocked_until(), self.breaker.reason, self.budget.used)
+
+
+def _on_the_way(error: Exception) -> bool:
+    """Whether the request was sent, as far as ccxt's error tells."""
+    return any(base.__name__ == "NetworkError" for base in type(error).__mro__)
 
 
 def _retry_after(headers: Headers) -> float | None:
