@@ -27,9 +27,16 @@ class Bot(Model):
 
     directory: str = Field("freqtrade", description="freqtrade's own directory; user_data lies in it")
     python: str = Field("freqtrade/.venv/bin/python", description="the Python that freqtrade runs in")
-    versions: list[str] = Field(["2026.9"], description="freqtrade versions that this runbook was tested with")
+    versions: list[str] = Field(
+        ["2026.9", "2026.8"], min_length=1, description="freqtrade versions that the feed was tested with, newest first"
+    )
     timeframe: Literal["1m", "3m", "5m", "15m", "30m", "1h"] = Field("5m", description="candle length of the fleet")
     enable_ws: bool = Field(True, description="whether feeders (before) and producers (after) use kline streams")
+
+    @property
+    def candle_seconds(self) -> int:
+        """Length of a candle of the fleet's timeframe."""
+        return int(self.timeframe[:-1]) * {"m": 60, "h": 3600}[self.timeframe[-1]]
 
 
 class Exchange(Model):
@@ -60,10 +67,28 @@ class Consumer(Model):
 
 
 class Feed(Model):
-    """The feed's times, in seconds."""
+    """How the feed's bots ask and wait: what stands in their configs. Waits begin when a candle has settled."""
 
     settle_seconds: float = Field(2.0, ge=0, description="how long the exchange may revise a candle after its close")
+    hedge_seconds: float = Field(
+        4.0, gt=0, description="how long a consumer asks a pair's own producer alone, before it asks the other, too"
+    )
+    takeover_seconds: float = Field(
+        10.0, gt=0, description="how long a producer waits for the other one, before it downloads in its place"
+    )
     wait_seconds: float = Field(20.0, gt=0, description="how long a consumer waits for a live producer's candle")
+    weight_per_minute: float = Field(
+        1200.0, gt=0, description="request weight that one bot's candles may cost at the exchange in a minute"
+    )
+
+    @model_validator(mode="after")
+    def _each_has_its_time(self) -> Self:
+        if not self.hedge_seconds <= self.takeover_seconds < self.wait_seconds:
+            raise ValueError(
+                "hedge_seconds <= takeover_seconds < wait_seconds must hold: a consumer asks the other producer no "
+                "later than that one takes over, and still waits when it does"
+            )
+        return self
 
 
 class Gates(Model):
@@ -80,6 +105,14 @@ class Gates(Model):
     settle_seconds: float = Field(5.0, ge=0, description="how long a bot's unit must run on to count as running")
     canary_candles: int = Field(
         2, ge=1, description="closed candles that the canary must hold identical before the rest is touched"
+    )
+    drill_candles: int = Field(2, ge=1, description="closed candles that a drill leaves one producer down for")
+    drill_candles_after: int = Field(
+        1, ge=1, description="closed candles that a drill watches once the producer has its pairs again"
+    )
+    drill_both: bool = Field(
+        False,
+        description="whether a drill then kills all producers for one candle: every consumer asks the exchange itself",
     )
     delay_margin_seconds: float = Field(
         5.0,
@@ -143,6 +176,23 @@ class FreqtradeSite(Site):
         both = sorted(set(self.producers) & set(self.consumers))
         if both:
             raise ValueError(f"hosts that are producer and consumer at once: {', '.join(both)}")
+        return self
+
+    @model_validator(mode="after")
+    def _feed_fits(self) -> Self:
+        feed, timeframe = self.feed, self.freqtrade.timeframe
+        longest = feed.settle_seconds + feed.wait_seconds
+        if longest >= self.freqtrade.candle_seconds:
+            raise ValueError(
+                f"feed: settle_seconds and wait_seconds are {longest:g} s together, so that a consumer would still "
+                f"wait for a candle of {timeframe} when the next one closes"
+            )
+        allowed = self.exchange.weight_per_minute * self.gates.weight_share
+        if feed.weight_per_minute > allowed:
+            raise ValueError(
+                f"feed: a bot may cost {feed.weight_per_minute:g} request weight a minute, more than the "
+                f"{allowed:g} that gates.weight_share leaves its source"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import keyword
+from collections.abc import Iterator
 from importlib import resources
+from importlib.resources.abc import Traversable
 
 from runbook_lib.errors import ParamsError
 
@@ -62,10 +64,13 @@ def producer_module() -> str:
 
 
 def feed_files() -> dict[str, str]:
-    """Return the feed's own files by their path inside the strategies folder."""
-    package = resources.files("runbook_lib.freqtrade.feed")
-    return {
-        f"{FEED_DIRECTORY}/{file.name}": file.read_text(encoding="utf-8")
-        for file in sorted(package.iterdir(), key=lambda file: file.name)
-        if file.name.endswith(".py")
-    }
+    """Return the feed's own files by their path inside the strategies folder, those of its sub-folders, too."""
+    return dict(_files(resources.files("runbook_lib.freqtrade.feed"), FEED_DIRECTORY))
+
+
+def _files(folder: Traversable, path: str) -> Iterator[tuple[str, str]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _files(entry, f"{path}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            yield f"{path}/{entry.name}", entry.read_text(encoding="utf-8")

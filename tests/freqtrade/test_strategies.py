@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from runbook_lib.errors import ParamsError
+from runbook_lib.freqtrade import feed
 from runbook_lib.freqtrade.strategies import consumer_module, fed_name, feed_files, producer_module
 
 
@@ -33,7 +34,7 @@ def test_names_that_cannot_be_imported_are_refused(strategy: str, module: str) -
 
 def test_the_deployed_folder_imports_alone(tmp_path: Path) -> None:
     for name, text in feed_files().items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "mine.py").write_text("class Mine:\n    pass\n")
     (tmp_path / "MineFed.py").write_text(consumer_module("Mine", "mine"))
@@ -43,8 +44,15 @@ def test_the_deployed_folder_imports_alone(tmp_path: Path) -> None:
     assert done.stdout.strip().endswith("[]")
 
 
+def test_every_room_of_the_feed_is_deployed() -> None:
+    source = Path(feed.__file__).parent
+    assert set(feed_files()) == {f"candle_feed/{path.relative_to(source)}" for path in source.rglob("*.py")}
+    assert {"candle_feed/__init__.py", "candle_feed/candle/wire.py"} <= set(feed_files())
+
+
 def test_the_feed_imports_nothing_that_a_host_lacks() -> None:
-    allowed = {"numpy", "pandas", *sys.stdlib_module_names}
+    with_freqtrade = {"numpy", "pandas", "aiohttp", "ccxt", "fastapi", "starlette"}
+    allowed = {*with_freqtrade, *sys.stdlib_module_names}
     for name, text in feed_files().items():
         for node in ast.walk(ast.parse(text)):
             modules = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

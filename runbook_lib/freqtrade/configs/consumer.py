@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from runbook_lib.errors import ParamsError
 from runbook_lib.freqtrade.configs.access import ProducerAccess
 from runbook_lib.freqtrade.configs.edit import put, same
 from runbook_lib.freqtrade.configs.parse import ConfigText, read_config
-from runbook_lib.freqtrade.configs.producer import REQUEST_LOG, feed_times, producer_name
+from runbook_lib.freqtrade.configs.producer import REQUEST_LOG, feed_sections
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
 from runbook_lib.freqtrade.strategies import fed_name
@@ -24,12 +24,12 @@ Settings = list[tuple[tuple[str, ...], Any]]
 class ConsumerEdit:
     """An edited config. ``strategy``: the operator's own, which the bot named before and which is never edited.
 
-    ``lost_comments``: whether a comment stood inside a value that was replaced whole, and is gone.
+    ``losses``: what the operator has in the original and will miss, in words.
     """
 
     text: str = field(repr=False)  # holds the producers' tokens
-    lost_comments: bool
     strategy: str
+    losses: tuple[str, ...] = ()
 
     @property
     def fed_strategy(self) -> str:
@@ -46,11 +46,12 @@ def consumer_config(
 
     ``exchange.only_from_ccxt`` is left as the operator has it: with it on, FreqAI's training history would move from
     the exchange's bulk-data site to its rate-limited API, thousands of calls more, and that is the operator's choice.
-    Raises ParamsError if freqtrade could not read the config, or if it names no strategy.
+    Raises ParamsError if freqtrade could not read the config, if it names no strategy, or if its bot could not run so.
     """
     where = site.consumers[host].config
     before = read_config(original, where=where)
     strategy = _strategy(before, where, host)
+    _refuse_pairs_of_producers(before, where, host)
     settings = _settings(site, strategy, producers, log=REQUEST_LOG if "log_config" not in before.data else None)
     text = original
     for path, value in settings:
@@ -62,8 +63,7 @@ def consumer_config(
             remedy="write the settings in by hand and report the config, without its secrets",
             host=host,
         )
-    lost = Counter(before.comments) - Counter(after.comments)
-    return ConsumerEdit(text, bool(lost), strategy)
+    return ConsumerEdit(text, strategy, tuple(_losses(before, after)))
 
 
 def _settings(site: FreqtradeSite, strategy: str, producers: Mapping[str, ProducerAccess], log: str | None) -> Settings:
@@ -71,28 +71,7 @@ def _settings(site: FreqtradeSite, strategy: str, producers: Mapping[str, Produc
         (("strategy",), fed_name(strategy)),
         # the websocket path would go round the feed
         (("exchange", "enable_ws"), False),
-        (
-            ("external_message_consumer",),
-            {
-                "enabled": True,
-                "producers": [
-                    {
-                        "name": producer_name(name),
-                        "host": access.address,
-                        "port": access.port,
-                        "secure": False,
-                        "ws_token": access.ws_token.reveal(),
-                    }
-                    for name, access in producers.items()
-                ],
-                "wait_timeout": 30,
-                "ping_timeout": 10,
-                "sleep_time": 10,
-                "message_size_limit": 8,
-                "remove_entry_exit_signals": False,  # the frames of StrategyNone hold none
-            },
-        ),
-        (("candle_feed",), feed_times(site)),
+        *(((section,), value) for section, value in feed_sections(site, producers).items()),
     ]
     if log is not None:
         settings.append((("log_config",), request_log_config(log)))
@@ -110,6 +89,27 @@ def _strategy(config: ConfigText, where: str, host: str) -> str:
             host=host,
         )
     return name.removesuffix(fed_name("")) if "candle_feed" in config.data else name
+
+
+def _refuse_pairs_of_producers(config: ConfigText, where: str, host: str) -> None:
+    """Refuse a bot that trades what producers trade: without freqtrade's own consumer it would not even start."""
+    methods = [each.get("method") for each in config.data.get("pairlists") or [] if isinstance(each, Mapping)]
+    if "ProducerPairList" in methods:
+        raise ParamsError(
+            f"{where} takes its pairs from producers (ProducerPairList), which the feed does not tell",
+            remedy="name its pairs in exchange.pair_whitelist, with StaticPairList",
+            host=host,
+        )
+
+
+def _losses(before: ConfigText, after: ConfigText) -> Iterator[str]:
+    lost = [comment for comment, _ in (Counter(before.comments) - Counter(after.comments)).items()]
+    if lost:
+        yield f"comments that stood inside a setting that is replaced whole go: {' '.join(lost)}"
+    listened = before.data.get("external_message_consumer")
+    if "candle_feed" not in before.data and isinstance(listened, Mapping) and listened.get("enabled"):
+        names = [str(each.get("name")) for each in listened.get("producers") or [] if isinstance(each, Mapping)]
+        yield f"it no longer listens to {', '.join(names) or 'producers of its own'} by freqtrade's own consumer"
 
 
 def _wanted(data: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from runbook_lib.errors import ParamsError
-from runbook_lib.freqtrade.configs.access import ProducerSecrets
+from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
 from runbook_lib.freqtrade.strategies import PRODUCER_STRATEGY
@@ -26,9 +27,12 @@ def producer_config_path(host: str) -> str:
     return f"user_data/config_producer_{host}.json"
 
 
-def producer_config(site: FreqtradeSite, host: str, secrets: ProducerSecrets) -> str:
+def producer_config(
+    site: FreqtradeSite, host: str, secrets: ProducerSecrets, others: Mapping[str, ProducerAccess]
+) -> str:
     """Write the config of the producer on ``host``: the same bytes for the same arguments.
 
+    ``others``: how it reaches the other producers, by host: it takes over from them, and asks them after a restart.
     Raises ParamsError if its pairs are quoted in more than one currency: freqtrade drops pairs that are not quoted in
     the stake currency, with no more than a warning.
     """
@@ -79,15 +83,33 @@ def producer_config(site: FreqtradeSite, host: str, secrets: ProducerSecrets) ->
             "ws_token": secrets.ws_token.reveal(),
         },
         "internals": {"process_throttle_secs": 5, "sd_notify": False},
-        "candle_feed": feed_times(site),
+        **feed_sections(site, others),
         "log_config": _log_config(),
     }
     return json.dumps(config, indent=4, ensure_ascii=False) + "\n"
 
 
-def feed_times(site: FreqtradeSite) -> dict[str, float]:
-    """Return the part of a config that the deployed feed reads: its times, in seconds."""
-    return {"settle_seconds": site.feed.settle_seconds, "wait_seconds": site.feed.wait_seconds}
+def feed_sections(site: FreqtradeSite, producers: Mapping[str, ProducerAccess]) -> dict[str, Any]:
+    """Return the parts of a config that the deployed feed reads: its settings, and the producers that the bot asks.
+
+    freqtrade's own consumer stays off: the feed asks these producers itself.
+    """
+    return {
+        "external_message_consumer": {
+            "enabled": False,
+            "producers": [
+                {
+                    "name": producer_name(host),
+                    "host": access.address,
+                    "port": access.port,
+                    "secure": False,
+                    "ws_token": access.ws_token.reveal(),
+                }
+                for host, access in producers.items()
+            ],
+        },
+        "candle_feed": site.feed.model_dump(),
+    }
 
 
 def _log_config() -> dict[str, Any]:

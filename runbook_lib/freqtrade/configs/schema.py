@@ -149,7 +149,8 @@ def _placeholders(config: Mapping[str, Any]) -> list[str]:
         if isinstance(inner, Mapping) and inner.get("enabled", True):
             places += [(f"{section}.{key}", inner[key]) for key in keys if inner.get(key)]
     consumer = config.get("external_message_consumer")
-    if isinstance(consumer, Mapping) and consumer.get("enabled"):
+    asked = "candle_feed" in config  # the feed asks them, also where freqtrade's own consumer is off
+    if isinstance(consumer, Mapping) and (consumer.get("enabled") or asked):
         for number, producer in enumerate(consumer.get("producers") or []):
             if isinstance(producer, Mapping) and producer.get("ws_token"):
                 places.append((f"external_message_consumer.producers[{number}].ws_token", producer["ws_token"]))

@@ -37,8 +37,11 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     site = phase.site
     access = _access(phase)
     who = bots.feeders(site)
-    wanted = phase.fleet.on_all(lambda session: _wanted(session, site, who[session.name], access), who).unwrap()
-    return changing.plan(phase, "Consumers", wanted)
+    found = phase.fleet.on_all(lambda session: _wanted(session, site, who[session.name], access), who).unwrap()
+    for host, (_, losses) in found.items():
+        for loss in losses:
+            phase.report.done(f"{host}: {loss}; the original is kept on the host")
+    return changing.plan(phase, "Consumers", {host: wanted for host, (wanted, _) in found.items()})
 
 
 def _access(phase: Phase[FreqtradeSite]) -> dict[str, ProducerAccess]:
@@ -50,19 +53,22 @@ def _access(phase: Phase[FreqtradeSite]) -> dict[str, ProducerAccess]:
         secrets = read_secrets(text.decode("utf-8", "replace")) if text is not None else None
         if secrets is None and not phase.dry_run:
             raise ChangeError("no producer is set up here", remedy="run 30_producers first", host=host)
-        token = (secrets or ProducerSecrets.generate()).ws_token  # a dry run shows the diff with a token of no use
-        found[host] = ProducerAccess(site.hosts[host].address, site.producers[host].port, token)
+        # a dry run shows the diff with a token of no use
+        found[host] = producers.access(site, host, secrets or ProducerSecrets.generate())
     return found
 
 
-def _wanted(session: Session, site: FreqtradeSite, bot: bots.Bot, access: dict[str, ProducerAccess]) -> Wanted:
+def _wanted(
+    session: Session, site: FreqtradeSite, bot: bots.Bot, access: dict[str, ProducerAccess]
+) -> tuple[Wanted, tuple[str, ...]]:
+    """Return what the consumer should have, and what its operator will miss then."""
     original = Files(session).read(bot.config)
     if original is None:
         raise ChangeError(f"no config at {bot.config}", remedy="mend consumers in the site file", host=bot.host)
     state = Files(session).stat(bot.config)
     edit = consumer_config(original.decode(), site=site, host=bot.host, producers=access)
     compiled = f"__pycache__/{edit.fed_strategy}.{session.python(_CACHE_TAG, interpreter=site.freqtrade.python)}.pyc"
-    return Wanted(
+    wanted = Wanted(
         bot.host,
         (
             *producers.feed_files(site),
@@ -72,6 +78,7 @@ def _wanted(session: Session, site: FreqtradeSite, bot: bots.Bot, access: dict[s
         ),
         leaves=(*producers.feed_leaves(site), producers.in_strategies(site, compiled)),
     )
+    return wanted, edit.losses
 
 
 def _subclass(session: Session, site: FreqtradeSite, edit: ConsumerEdit) -> str:

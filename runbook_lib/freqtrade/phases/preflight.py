@@ -144,7 +144,7 @@ def _host(site: FreqtradeSite, host: str, survey: Survey) -> list[Check]:
             expected=" or ".join(site.freqtrade.versions),
             observed=facts.freqtrade or facts.freqtrade_error,
             host=host,
-            remedy=f"install freqtrade {site.freqtrade.versions[-1]} for {site.freqtrade.python}, or mend that path",
+            remedy=f"install freqtrade {site.freqtrade.versions[0]} for {site.freqtrade.python}, or mend that path",
         ),
         at_most(
             "clock offset",

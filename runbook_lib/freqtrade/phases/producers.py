@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from runbook_lib.change.resources import File, Unit, Wanted
 from runbook_lib.fleet import Files
 from runbook_lib.freqtrade import bots, probes, strategies
-from runbook_lib.freqtrade.configs.access import ProducerSecrets, read_secrets
+from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets, read_secrets
 from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.configs.units import producer_unit
-from runbook_lib.freqtrade.feed_state import STATE_FILE
+from runbook_lib.freqtrade.feed_state import FILES
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import new_configs, reaching
 from runbook_lib.runner import changing
@@ -24,6 +24,8 @@ STRATEGIES = "user_data/strategies"
 MADE_BY_FREQTRADE = ("backtest_results", "data", "freqaimodels", "hyperopt_results", "hyperopts", "notebooks", "plot")
 """Directories that freqtrade makes in user_data when it first runs. Those that were not there go when it is undone; the
 logs, which it makes too, stay: they tell what happened."""
+CACHES = (".cache", ".cache/candle_feed")
+"""Where the feeds of one login share what they know of the exchange; a cache that was not there may go as a whole."""
 
 
 def plan(phase: Phase[FreqtradeSite]) -> Planned:
@@ -31,13 +33,24 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     site = phase.site
     who = bots.producers(site)
     standing = phase.fleet.on_all(lambda session: Files(session).read(who[session.name].config), who).unwrap()
-    wanted = {host: _wanted(site, bot, standing[host]) for host, bot in who.items()}
+    secrets = {host: _secrets(standing[host]) for host in who}
+    wanted = {host: _wanted(site, bot, secrets) for host, bot in who.items()}
     return changing.plan(phase, "Producers", wanted)
 
 
-def _wanted(site: FreqtradeSite, bot: bots.Bot, standing: bytes | None) -> Wanted:
+def _secrets(standing: bytes | None) -> ProducerSecrets:
     kept = read_secrets(standing.decode("utf-8", "replace")) if standing is not None else None
-    config = producer_config(site, bot.host, kept or ProducerSecrets.generate())
+    return kept or ProducerSecrets.generate()
+
+
+def access(site: FreqtradeSite, host: str, secrets: ProducerSecrets) -> ProducerAccess:
+    """Return how other bots reach the producer on ``host``."""
+    return ProducerAccess(site.hosts[host].address, site.producers[host].port, secrets.ws_token)
+
+
+def _wanted(site: FreqtradeSite, bot: bots.Bot, secrets: Mapping[str, ProducerSecrets]) -> Wanted:
+    others = {host: access(site, host, its) for host, its in secrets.items() if host != bot.host}
+    config = producer_config(site, bot.host, secrets[bot.host], others)
     unit_file = f"{UNIT_DIRECTORY[site.units]}/{bot.unit}"
     return Wanted(
         bot.host,
@@ -62,8 +75,13 @@ def feed_files(site: FreqtradeSite) -> tuple[File, ...]:
 
 
 def feed_leaves(site: FreqtradeSite) -> tuple[str, ...]:
-    """Return what comes into being where the feed runs: its state, and what Python compiles of it."""
-    return (bots.in_directory(site, STATE_FILE), in_strategies(site, f"{strategies.FEED_DIRECTORY}/__pycache__"))
+    """Return what comes into being where the feed runs: its state, its breaker's, and what Python compiles of it."""
+    folders = sorted({path.rpartition("/")[0] for path in strategies.feed_files()})
+    return (
+        *(bots.in_directory(site, file) for file in FILES),
+        *(in_strategies(site, f"{folder}/__pycache__") for folder in folders),
+        *CACHES,
+    )
 
 
 def in_strategies(site: FreqtradeSite, path: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.freqtrade.configs.access import ProducerSecrets
+from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.secrets import Secret
 
@@ -49,6 +49,12 @@ def site(make_site: Callable[..., FreqtradeSite]) -> FreqtradeSite:
 @pytest.fixture
 def secrets() -> ProducerSecrets:
     return ProducerSecrets("runbook", Secret("p" * 20 + "-w"), Secret("j" * 40 + "-k"), Secret("w" * 40 + "-t"))
+
+
+@pytest.fixture
+def others() -> dict[str, ProducerAccess]:
+    """How the producer on 73 reaches the one on 108."""
+    return {"108": ProducerAccess("127.0.3.108", 8081, Secret("o" * 40 + "-t"))}
 
 
 @pytest.fixture(scope="session")

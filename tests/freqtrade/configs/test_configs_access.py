@@ -9,13 +9,13 @@ from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.params import FreqtradeSite
 
 
-def test_the_second_plan_keeps_the_secrets_of_the_first(site: FreqtradeSite) -> None:
+def test_the_second_plan_keeps_the_secrets_of_the_first(site: FreqtradeSite, others: dict[str, ProducerAccess]) -> None:
     first = ProducerSecrets.generate()
-    text = producer_config(site, "73", first)
+    text = producer_config(site, "73", first, others)
     again = read_secrets(text)
     assert again == first
     assert again is not None
-    assert producer_config(site, "73", again) == text
+    assert producer_config(site, "73", again, others) == text
 
 
 def test_generated_secrets_are_new_each_time_and_long_enough() -> None:
@@ -46,7 +46,7 @@ def test_no_secret_shows_in_a_repr(secrets: ProducerSecrets) -> None:
 def test_new_secrets_are_due_where_one_is_missing_or_unfit(
     site: FreqtradeSite, secrets: ProducerSecrets, key: str, value: object
 ) -> None:
-    config = json.loads(producer_config(site, "73", secrets))
+    config = json.loads(producer_config(site, "73", secrets, {}))
     config["api_server"][key] = value
     assert read_secrets(json.dumps(config)) is None
 

@@ -12,6 +12,7 @@ from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets
 from runbook_lib.freqtrade.configs.consumer import ConsumerEdit, consumer_config
 from runbook_lib.freqtrade.configs.parse import read_config
 from runbook_lib.freqtrade.configs.schema import unknown_keys
+from runbook_lib.freqtrade.feed.settings import producers_of
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.secrets import Secret
 
@@ -51,8 +52,7 @@ def edit(text: str) -> ConsumerEdit:
 def test_the_bot_is_fed_by_every_producer() -> None:
     after = read_config(edit(ORIGINAL).text).data
     consumer = after["external_message_consumer"]
-    assert consumer["enabled"] is True
-    assert consumer["wait_timeout"] == 30
+    assert consumer["enabled"] is False  # freqtrade's own consumer: the feed asks them itself
     assert consumer["producers"] == [
         {
             "name": f"producer-{host}",
@@ -64,7 +64,11 @@ def test_the_bot_is_fed_by_every_producer() -> None:
         for host, it in PRODUCERS.items()
     ]
     assert after["exchange"]["enable_ws"] is False
-    assert after["candle_feed"] == {"settle_seconds": 2.0, "wait_seconds": 20.0}
+    assert after["candle_feed"] == SITE.feed.model_dump()
+    assert [(found.name, found.port) for found in producers_of(after)] == [
+        ("producer-73", 8080),
+        ("producer-108", 8081),
+    ]
     assert after["strategy"] == "MineFed"
     assert after["log_config"]["loggers"]["ccxt.base.exchange"]["level"] == "DEBUG"
 
@@ -100,12 +104,29 @@ def test_the_operator_s_own_logging_and_history_source_stay() -> None:
     assert "only_from_ccxt" not in after["exchange"]
 
 
-def test_comments_that_stood_in_a_replaced_section_are_reported_lost() -> None:
-    assert not edit(ORIGINAL).lost_comments
-    text = ORIGINAL.replace(
-        '"max_open_trades"', '"external_message_consumer": {/* mine */ "producers": []}, "max_open_trades"'
-    )
-    assert edit(text).lost_comments
+def with_section(section: str) -> str:
+    return ORIGINAL.replace('"max_open_trades"', f'"external_message_consumer": {section}, "max_open_trades"')
+
+
+def test_comments_that_stood_in_a_replaced_section_are_told() -> None:
+    assert edit(ORIGINAL).losses == ()
+    (told,) = edit(with_section('{/* mine */ "producers": []}')).losses
+    assert told.endswith(": /* mine */")
+
+
+def test_that_the_bot_no_longer_listens_to_others_is_told_once() -> None:
+    others = '{"enabled": true, "producers": [{"name": "signals", "host": "h", "ws_token": "t"}]}'
+    edited = edit(with_section(others))
+    assert edited.losses == ("it no longer listens to signals by freqtrade's own consumer",)
+    assert edit(edited.text).losses == ()
+    assert edit(with_section(others.replace("true", "false"))).losses == ()
+
+
+def test_a_bot_that_trades_what_producers_trade_is_refused() -> None:
+    pairs = '{"pairlists": [{"method": "ProducerPairList", "producer_name": "p"}], "strategy": "Mine"}'
+    with pytest.raises(ParamsError, match="takes its pairs from producers"):
+        edit(pairs)
+    assert edit(pairs.replace("ProducerPairList", "StaticPairList"))
 
 
 def test_an_older_section_is_replaced_where_it_stands() -> None:
@@ -123,7 +144,7 @@ def test_any_layout_survives_and_a_second_edit_changes_nothing(config: Written) 
     edited = edit(text)
     assert edit(edited.text) == edited
     assert config.text in edited.text
-    assert not edited.lost_comments
+    assert not edited.losses
 
 
 def test_no_key_that_freqtrade_ignores(known_keys: Any) -> None:

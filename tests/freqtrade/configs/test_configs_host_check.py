@@ -11,6 +11,8 @@ import pytest
 
 from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets
 from runbook_lib.freqtrade.configs.consumer import consumer_config
+from runbook_lib.freqtrade.configs.on_host import problems
+from runbook_lib.freqtrade.configs.parse import read_config
 from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.configs.schema import HOST_SCRIPT, ConfigCheck, HostCheck, read_host_check, unknown_keys
 from runbook_lib.freqtrade.params import FreqtradeSite
@@ -41,15 +43,20 @@ def ask(by_freqtrade: Callable[..., str], tmp_path: Path) -> Ask:
     return run
 
 
-def test_freqtrade_takes_our_configs_whole(ask: Ask, site: FreqtradeSite, secrets: ProducerSecrets) -> None:
-    producer = producer_config(site, "73", secrets)
+def test_freqtrade_takes_our_configs_whole(
+    ask: Ask, site: FreqtradeSite, secrets: ProducerSecrets, others: dict[str, ProducerAccess]
+) -> None:
+    producer = producer_config(site, "73", secrets, others)
     producers = {"73": ProducerAccess("127.0.3.73", 8080, secrets.ws_token)}
     consumer = consumer_config(OPERATORS, site=site, host="75", producers=producers).text
-    check = ask(producer=producer, consumer=consumer)
-    assert check.configs["producer"] == ConfigCheck((), (), ())
+    check = ask(producer=producer, alone=producer_config(site, "73", secrets, {}), consumer=consumer)
+    assert check.configs["producer"] == check.configs["alone"] == ConfigCheck((), (), ())
     assert check.configs["consumer"].errors == ()
     assert check.configs["consumer"].left_to_strategy == ("timeframe", "stoploss", "minimal_roi")
-    assert unknown_keys(json.loads(producer), check.known_keys) == []
+    assert check.configs["consumer"].warnings == ()
+    for text in (producer, consumer):
+        assert unknown_keys(read_config(text).data, check.known_keys) == []
+        assert problems("producer", text, check) == []
 
 
 def test_the_known_keys_that_other_tests_use_are_the_real_ones(ask: Ask, known_keys: Any) -> None:
@@ -62,7 +69,7 @@ def test_the_known_keys_that_other_tests_use_are_the_real_ones(ask: Ask, known_k
 def test_refusals_name_the_place_and_never_the_value(
     ask: Ask, by_freqtrade: Callable[..., str], tmp_path: Path, site: FreqtradeSite, secrets: ProducerSecrets
 ) -> None:
-    config = json.loads(producer_config(site, "73", secrets))
+    config = json.loads(producer_config(site, "73", secrets, {}))
     config["api_server"] |= {"jwt_secret_key": "hunter2-short", "listen_port": 80}
     del config["api_server"]["username"]
     config["exchange"]["enable_ws"] = "hunter2-yes"
@@ -79,7 +86,7 @@ def test_refusals_name_the_place_and_never_the_value(
 
 
 def test_what_only_the_consistency_check_finds_is_told(ask: Ask, site: FreqtradeSite, secrets: ProducerSecrets) -> None:
-    config = json.loads(producer_config(site, "73", secrets))
+    config = json.loads(producer_config(site, "73", secrets, {}))
     twice = {"name": "p", "host": "h", "ws_token": "t"}
     check = ask(
         empty=json.dumps(config | {"external_message_consumer": {"enabled": True, "producers": []}}),

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from runbook_lib.errors import HostError
+from runbook_lib.freqtrade.configs.known import READ_THOUGH_UNLISTED
 from runbook_lib.freqtrade.configs.schema import UnknownKey, harmful, read_host_check, unknown_keys
+from runbook_lib.freqtrade.feed.settings import CONFIG_KEY, FeedSettings
 
 
 @pytest.mark.parametrize(
@@ -59,12 +62,17 @@ def test_names_keys_that_freqtrade_ignores(config: Any, path: str, suggestion: s
         {"pairlists": [{"method": "VolumePairList", "number_assets": 20}], "verbosity": 3, "logfile": "x.log"},
         {"freqai": {"model_training_parameters": {"n": 1}, "data_split_parameters": {"stratify": 1}}},
         {"minimal_roi": {"0": 1}, "dry_run_wallet": {"BTC": 1}, "webhook": {"webhookentry": {"a": "b"}}},
-        {"candle_feed": {"settle_seconds": 1, "wait_seconds": 1, "start_seconds": 1, "poll_seconds": 1}},
+        {"candle_feed": {field.name: 1 for field in fields(FeedSettings)}},
         {"telegram": {"notification_settings": {"exit": {"roi": "on"}}, "keyboard": [["/status"]]}},
     ],
 )
 def test_raises_no_false_alarm(config: Any, known_keys: Any) -> None:
     assert unknown_keys(config, known_keys) == []
+
+
+def test_the_feed_s_keys_are_those_that_it_reads() -> None:
+    known = {path.partition(".")[2] for path in READ_THOUGH_UNLISTED if path.startswith(f"{CONFIG_KEY}.")}
+    assert known == {field.name for field in fields(FeedSettings)}
 
 
 def test_the_tree_of_known_keys_is_left_as_it_was(known_keys: Any) -> None:
@@ -93,6 +101,10 @@ def server(**changes: object) -> dict[str, object]:
             {"external_message_consumer": {"enabled": True, "producers": [{"ws_token": "<token>"}]}},
             "external_message_consumer.producers[0].ws_token: a placeholder",
         ),
+        (
+            {"candle_feed": {}, "external_message_consumer": {"enabled": False, "producers": [{"ws_token": "xxx"}]}},
+            "external_message_consumer.producers[0].ws_token: a placeholder",
+        ),
     ],
 )
 def test_names_what_freqtrade_accepts_but_nobody_should(config: dict[str, object], begins: str) -> None:
@@ -110,6 +122,7 @@ def test_names_what_freqtrade_accepts_but_nobody_should(config: dict[str, object
         server(enabled=False, ws_token="change_me"),
         {"telegram": {"enabled": False, "token": "your_telegram_token"}},
         {"exchange": {"secret": ""}},
+        {"external_message_consumer": {"enabled": False, "producers": [{"ws_token": "<token>"}]}},
     ],
 )
 def test_says_nothing_where_nothing_is_wrong(config: dict[str, object]) -> None:

@@ -219,3 +219,37 @@ def test_enough_history_is_needed() -> None:
     checks = consumers._start("75", report, CandleSet("75", {}), 100.0, [])
     assert checks[-1] == at_least("history handed over", 0, 900, unit="candles", host="75", remedy=checks[-1].remedy)
     assert checks[-1].verdict is Verdict.FAILED
+
+
+def test_what_the_operator_will_miss_is_told_beside_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    token = "drawn-elsewhere-0123456789"
+    configs = {
+        "75": b'{"strategy": "Mine", "log_config": {}, "external_message_consumer": {/* mine */ "producers": []}}',
+        "120": b'{"strategy": "Mine"}',
+        "73": b'{"api_server": {"username": "u", "password": "p-%s", "jwt_secret_key": "%s", "ws_token": "%s"}}'
+        % (token.encode(), token.encode() * 2, token.encode()),
+    }
+    configs["108"] = configs["73"]
+    site = phase().site
+    double: Any = PhaseDouble(
+        site.model_copy(update={"consumers": {host: site.consumers[host] for host in ("75", "120")}})
+    )
+
+    def session(host: str) -> Any:
+        found = SimpleNamespace(text="freqtrade/user_data/strategies/mine.py")
+        return SimpleNamespace(name=host, run=lambda *_, **__: found, python=lambda *_, **__: "cpython-311")
+
+    def files(on: Any) -> Any:
+        return SimpleNamespace(read=lambda _path: configs[on.name], stat=lambda _path: SimpleNamespace(mode=0o600))
+
+    double.fleet = SimpleNamespace(
+        on_all=lambda task, hosts: FleetResult(tuple(HostResult(host, task(session(host))) for host in hosts))
+    )
+    monkeypatch.setattr(consumers, "Files", files)
+    monkeypatch.setattr(consumers.changing, "plan", lambda _phase, _title, wanted: wanted)
+    wanted: Any = consumers.plan(double)
+    assert set(wanted) == {"75", "120"}
+    assert all("MineFed" in wanted[host].files[-1].content.decode() for host in wanted)
+    (told,) = double.report.lines
+    assert told.startswith("75: comments")
+    assert "/* mine */; the original is kept on the host" in told

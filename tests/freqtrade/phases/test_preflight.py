@@ -136,6 +136,22 @@ def test_refuses(name: str) -> None:
     assert all(check.remedy or isinstance(seen, RunbookError) for check in found)
 
 
+@pytest.mark.parametrize("version", ["2026.9", "2026.8"])
+def test_both_versions_that_the_feed_was_tested_with_pass(version: str) -> None:
+    phase = PhaseDouble()
+    assert phase.site.freqtrade.versions == ["2026.9", "2026.8"]
+    changed = {host: observed(host, facts=facts(host, freqtrade=version)) for host in phase.site.hosts}
+    assert refused(survey(phase, dict(changed))) == []
+
+
+@pytest.mark.parametrize("version", ["2026.7", "2026.10", "2026.9-dev"])
+def test_any_other_version_is_refused_by_name(version: str) -> None:
+    (check,) = refused(survey(PhaseDouble(), {"124": observed("124", facts=facts("124", freqtrade=version))}))
+    assert (check.name, check.host) == ("freqtrade", "124")
+    assert (check.expected, check.observed) == ("2026.9 or 2026.8", version)
+    assert "install freqtrade 2026.9" in check.remedy
+
+
 def test_a_port_held_by_our_own_producer_is_no_reason_to_stop() -> None:
     held = observed("73", facts=facts("73", ports=(probes.Port(8080, taken=True),)), unit=unit("p"))
     assert refused(survey(PhaseDouble(), {"73": held})) == []
