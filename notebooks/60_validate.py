@@ -95,7 +95,7 @@ claims = validate.claims(phase, effect)
 claims
 
 # %% [markdown]
-# ## The last gate
+# ## Gate
 
 # %%
 phase.require(validate.gate(phase, effect))
@@ -103,8 +103,8 @@ phase.require(validate.gate(phase, effect))
 # %% [markdown]
 # ## If it passed
 #
-# By hand: save (Ctrl+S). In a terminal, `.venv/bin/runbook report --change` and the name of the change, which stands at
-# the top, then draws the record up.
+# By hand: save first (Ctrl+S), because later notebooks read this one's results from its file. Then open
+# [70 · Failover drill](70_failover_drill.ipynb).
 
 # %% [markdown]
 # ## If it stopped here

@@ -26,17 +26,18 @@ PLAN = {
 }
 """Claim -> the plan's words, what would prove it."""
 
-NOT_BUILT = {
+ELSEWHERE = {
     "C4": "the NAT phase is not part of this runbook yet",
-    "C5": "no producer was stopped: the failover drill is not part of this runbook yet",
-    "C8": "the producers were not stopped: the failover drill is not part of this runbook yet",
+    "C5": "no producer was stopped: the drill (70_failover_drill) has not run yet",
+    "C8": "the producers were not stopped: the drill (70_failover_drill) has not run yet",
 }
+"""Claim -> why 60_validate says nothing of it."""
 
 
 def unproven() -> list[Claim]:
     """Return all claims as they stand before anything was measured."""
     return [
-        _claim(claim, NOT_BUILT.get(claim, "the phase that proves it was not reached"), "none", Verdict.INCONCLUSIVE)
+        _claim(claim, ELSEWHERE.get(claim, "the phase that proves it was not reached"), "none", Verdict.INCONCLUSIVE)
         for claim in PLAN
     ]
 
@@ -112,6 +113,11 @@ def of_safety(checks: Sequence[Check]) -> Claim:
     return _claim("C9", observed or "not observed", "journal, canary gate and 90_rollback", judge(checks))
 
 
+def drilled(claim: str, observed: str, checks: Sequence[Check]) -> Claim:
+    """Return a claim with the verdict of what a drill has shown of it."""
+    return _claim(claim, observed, "timeline and gate in 70_failover_drill", judge(checks))
+
+
 NOT_UNDONE = holds(
     "undone to the byte",
     passed=None,
@@ -153,7 +159,7 @@ def judged(  # noqa: PLR0913 - all that was measured
         if name in proven
         else careful
         if name == "C9"
-        else _claim(name, NOT_BUILT[name], "none", Verdict.INCONCLUSIVE)
+        else _claim(name, ELSEWHERE[name], "none", Verdict.INCONCLUSIVE)
         for name in PLAN
     ]
 

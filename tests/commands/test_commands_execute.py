@@ -57,11 +57,17 @@ def predicate(change: ChangeFolder) -> Any:
 def test_one_notebook_alone_proves_nothing_whole(change: ChangeFolder) -> None:
     assert carry_out("--only", "10_preflight").exit_code == 0
     assert predicate(change)["verdict"] == "Inconclusive"
-    assert predicate(change)["not_run"] == ["20_baseline", "30_producers", "40_consumers", "60_validate"]
+    assert predicate(change)["not_run"] == [
+        "20_baseline",
+        "30_producers",
+        "40_consumers",
+        "60_validate",
+        "70_failover_drill",
+    ]
 
 
 def test_all_notebooks_one_after_the_other_do(change: ChangeFolder) -> None:
-    for name in ("10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate"):
+    for name in ("10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate", "70_failover_drill"):
         assert carry_out("--only", name).exit_code == 0
     assert predicate(change)["verdict"] == "Successful"
 
@@ -72,9 +78,15 @@ def test_a_run_that_stops_takes_nothing_from_the_run_before(
     assert carry_out().exit_code == 0
     monkeypatch.setattr(module, "run", lambda *words, **named: [next(played(*words, **named))])
     carry_out()
-    assert predicate(change)["not_run"] == ["20_baseline", "30_producers", "40_consumers", "60_validate"]
+    assert predicate(change)["not_run"] == [
+        "20_baseline",
+        "30_producers",
+        "40_consumers",
+        "60_validate",
+        "70_failover_drill",
+    ]
     assert [path.name for path in change.notebooks.iterdir()] == ["10_preflight.ipynb"]
-    assert len(list(change.path.glob("earlier/*/*.ipynb"))) == 5
+    assert len(list(change.path.glob("earlier/*/*.ipynb"))) == 6
 
 
 def test_nothing_to_run_is_said(change: ChangeFolder) -> None:

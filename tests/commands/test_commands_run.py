@@ -88,7 +88,7 @@ def test_a_scheduler_reads_from_the_status_what_stopped_a_run(
     assert statement.check(folder) == []
     predicate = statement.read(folder)["predicate"]
     assert (predicate["verdict"], predicate["sentence"]) == (verdict, "gate data: cells differ")
-    assert predicate["not_run"] == ["20_baseline", "30_producers", "40_consumers", "60_validate"]
+    assert predicate["not_run"] == ["20_baseline", "30_producers", "40_consumers", "60_validate", "70_failover_drill"]
     assert folder.site.read_text() == (project / "params/production.example.yaml").read_text()
 
 

@@ -13,7 +13,7 @@ from lab_project import Project
 from runbook_lib.record import statement
 from runbook_lib.record.folder import ChangeFolder
 
-PHASES = ["10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate"]
+PHASES = ["10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate", "70_failover_drill"]
 PAIRS = 3  # of each producer
 
 pytestmark = pytest.mark.bots

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from runbook_lib.freqtrade.claims import NOT_BUILT, PLAN, judged, unproven
+from runbook_lib.freqtrade.claims import ELSEWHERE, PLAN, judged, unproven
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.reading import Reading
 from runbook_lib.params import load
@@ -59,7 +59,7 @@ def test_each_claim_keeps_the_plans_words() -> None:
 def test_a_claim_ends_as_its_own_checks_do_and_moves_no_other(name: str, speaks: str, verdict: Verdict) -> None:
     found = claims(**{speaks: verdict})
     assert found[name].verdict is verdict
-    others = {claim.id: claim.verdict for claim in found.values() if claim.id not in {name, "C9", *NOT_BUILT}}
+    others = {claim.id: claim.verdict for claim in found.values() if claim.id not in {name, "C9", *ELSEWHERE}}
     assert set(others.values()) == {Verdict.SUCCESSFUL}
     assert found["C9"].verdict is Verdict.INCONCLUSIVE  # nothing was undone in it
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from runbook_lib.errors import LabError
-from runbook_lib.freqtrade.exchange_count import exchange_count
+from runbook_lib.freqtrade.exchange_count import exchange_count, repeated_downloads
 from runbook_lib.freqtrade.meters import FleetMeter
 
 SOURCES = {
@@ -82,3 +82,33 @@ def test_an_answer_that_misses_a_host_is_one_line(exchange: Exchange, body: byte
     exchange.answer = httpx.Response(200, content=body)
     with pytest.raises(LabError, match="does not count for all hosts"):
         count()
+
+
+def entry(source: str, symbol: str, endpoint: str = "klines", interval: str = "1m") -> dict[str, str]:
+    return {"source": source, "symbol": symbol, "endpoint": endpoint, "interval": interval}
+
+
+def repeated() -> int:
+    return repeated_downloads("http://127.0.0.1:18081", ("73", "75"), "1m", since=60.0, until=120.0)
+
+
+def test_a_download_counts_as_repeated_whoever_made_it_first(exchange: Exchange) -> None:
+    once = [entry("73", "BTCUSDT"), entry("73", "ETHUSDT")]
+    exchange.answer = httpx.Response(200, json=once)
+    assert repeated() == 0
+    exchange.answer = httpx.Response(200, json=[*once, entry("75", "BTCUSDT"), entry("73", "BTCUSDT")])
+    assert repeated() == 2
+    assert str(exchange.asked[-1].url).endswith("/requests?since_ms=60000&until_ms=120000")
+
+
+def test_other_hosts_endpoints_and_timeframes_repeat_nothing(exchange: Exchange) -> None:
+    others = [entry("operator", "BTCUSDT"), entry("73", "BTCUSDT", "ticker"), entry("73", "BTCUSDT", interval="5m")]
+    exchange.answer = httpx.Response(200, json=[entry("73", "BTCUSDT"), *others])
+    assert repeated() == 0
+
+
+@pytest.mark.parametrize("body", [b"no json", b"[1]", b'[{"source": "73"}]'])
+def test_a_ledger_that_cannot_be_read_is_one_line(exchange: Exchange, body: bytes) -> None:
+    exchange.answer = httpx.Response(200, content=body)
+    with pytest.raises(LabError, match="does not tell of requests"):
+        repeated()

@@ -163,7 +163,7 @@ def test_what_is_generated_is_what_was_reviewed(source: Path) -> None:
 def test_every_notebook_has_its_source_and_no_other_number() -> None:
     folder = ROOT / "notebooks"
     assert [path.stem for path in sorted(folder.glob("*.ipynb"))] == [path.stem for path in SOURCES]
-    assert all(re.fullmatch(r"\d\d_[a-z]+", path.stem) for path in SOURCES)
+    assert all(re.fullmatch(r"\d\d_[a-z]+(_[a-z]+)*", path.stem) for path in SOURCES)
     assert len({path.stem[:2] for path in SOURCES}) == len(SOURCES) >= 5
 
 

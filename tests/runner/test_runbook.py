@@ -41,7 +41,14 @@ def write(path: Path, *cells: str, prose: str = "") -> None:
 def test_this_projects_own_runbook_is_one() -> None:
     book = Runbook.load(ROOT / "notebooks")
     assert book.site_model() is FreqtradeSite
-    assert book.names == ("10_preflight", "20_baseline", "30_producers", "40_consumers", "60_validate")
+    assert book.names == (
+        "10_preflight",
+        "20_baseline",
+        "30_producers",
+        "40_consumers",
+        "60_validate",
+        "70_failover_drill",
+    )
     assert book.rollback == ROOT / "notebooks" / "90_rollback.ipynb"
     assert all(callable(book.planner(name)) for name in book.manifest.plans)
     asked = [hold for path in (*book.notebooks, book.rollback) for hold in holds_in(path)]

@@ -103,12 +103,17 @@ def test_feeders_that_do_not_come_up_again_fail_the_gate(monkeypatch: pytest.Mon
     assert gate is Verdict.FAILED
 
 
-def test_what_was_proven_before_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    proven = [
-        {"id": name, "claim": "c", "expected": "e", "observed": "o", "evidence": "v", "verdict": "Successful"}
+def proven(verdict: str) -> list[dict[str, str]]:
+    return [
+        {"id": name, "claim": "c", "expected": "e", "observed": "o", "evidence": "v", "verdict": verdict}
         for name in plan_claims.PLAN
     ]
-    _, claims = restored(monkeypatch, Verdict.FAILED, told={("60_validate", "claims"): proven})
+
+
+@pytest.mark.parametrize("judged", ["60_validate", "70_failover_drill"])
+def test_what_was_proven_before_stays_so(monkeypatch: pytest.MonkeyPatch, judged: str) -> None:
+    told = {("60_validate", "claims"): proven("Inconclusive"), (judged, "claims"): proven("Successful")}
+    _, claims = restored(monkeypatch, Verdict.FAILED, told=told)
     assert claims["C9"].verdict is Verdict.FAILED
     assert {claim.verdict for name, claim in claims.items() if name != "C9"} == {Verdict.SUCCESSFUL}
 
