@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .candle.series import Row
@@ -22,6 +22,17 @@ class Ccxt(Protocol):
 
     fetch_ohlcv: Fetch
     on_rest_response: Callable[..., Any]
+    markets: Mapping[str, object] | None
+
+
+class Twin(Ccxt, Protocol):
+    """A ccxt object of the feed's own, which knows the markets from the bot's."""
+
+    def set_markets_from_exchange(self, source: Ccxt) -> object:
+        """Take over what another object knows, so that the exchange is not asked for it again."""
+
+    async def close(self) -> object:
+        """Close its connections."""
 
 
 class Exchange(Protocol):
@@ -29,6 +40,13 @@ class Exchange(Protocol):
 
     _api_async: Ccxt
     _exchange_ws: StreamCache | None
+    _ccxt_config: dict[str, Any]
+
+    def _init_ccxt(self, exchange_config: dict[str, Any], sync: bool, ccxt_kwargs: dict[str, Any]) -> Twin:
+        """Make a ccxt object."""
+
+    def ohlcv_candle_limit(self, timeframe: str, candle_type: str) -> int:
+        """Return how many candles the exchange gives in one answer."""
 
     def klines(self, pair_interval: tuple[str, str, str], copy: bool = ...) -> DataFrame:
         """Return the candles that the bot holds of a series."""
@@ -52,6 +70,9 @@ class StreamCache(Protocol):
 
 
 class DataProvider(Protocol):
-    """``dp`` of a strategy."""
+    """``dp`` of a strategy. Its ``_DataProvider__rpc`` holds the bot's api_server."""
 
     _exchange: Exchange
+
+    def current_whitelist(self) -> Sequence[str]:
+        """Return the pairs that the bot looks at."""

@@ -1,45 +1,50 @@
-"""``CandleProducer``: takes only settled candles and sends them with their exact bits."""
+"""``CandleProducer``: a bot that downloads its pairs' candles once, after they have settled, and answers for them."""
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .bits import with_bits
-from .hook import Asked, fetch_settled, install, joined
-from .host import DataProvider, Exchange, Fetch, Row
-from .settings import FeedSettings, candle_type_of
-from .stream import SettledStream
+from .candle.store import CandleStore
+from .exchange.asked import install
+from .exchange.breaker import Breaker, shared_file
+from .exchange.budget import Budget
+from .exchange.clock import ClockCheck
+from .exchange.direct import Direct, listen
+from .exchange.stream import SettledStream
+from .exchange.twin import fetch_of, twin_of
+from .host import Ccxt, DataProvider, Fetch
+from .loop import FeedLoop
+from .peers.client import clients
+from .peers.feed import Feed
+from .peers.kept import Series
+from .peers.outlook import Outlook
+from .peers.own import OwnFetch
+from .peers.route import app_of, put_up
+from .peers.serve import Counter
+from .peers.standby import Standby
+from .settings import FeedSettings, candle_type_of, producers_of, state_file
+from .state import FeedState
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 logger = logging.getLogger(__name__)
 
+START_SECONDS = 10.0  # for the first look at the other producers
+STILL_SECONDS = 30.0  # without a sign of life beyond its own pause, after which the bot counts as standing still
+
 
 @dataclass(frozen=True)
-class SettledFetch:
-    """Stands in the place of a producer's ``fetch_ohlcv``: no just-closed candle before it has settled."""
+class Producing:
+    """What runs beside one producer's bot."""
 
-    original: Fetch
-    exchange: Exchange
-    settle_seconds: float
-    candle_type: str
-
-    async def __call__(
-        self,
-        symbol: str,
-        timeframe: str = "1m",
-        since: int | None = None,
-        limit: int | None = None,
-        params: dict[str, object] | None = None,
-    ) -> list[Row]:
-        """Answer like ccxt's ``fetch_ohlcv``."""
-        asked = Asked(symbol, timeframe, since, limit, params or {}, time.time())
-        return await fetch_settled(self.original, joined(asked, self.exchange, self.candle_type), self.settle_seconds)
+    loop: FeedLoop
+    outlook: Outlook
+    state: FeedState
 
 
 class CandleProducer:
@@ -47,25 +52,38 @@ class CandleProducer:
 
     config: Mapping[str, Any]
     dp: DataProvider
+    timeframe: str
+    _candle_feed: Producing | None = None
 
-    def bot_start(self, **kwargs: object) -> None:
-        """See to it that only settled candles are taken. Without that this bot must not produce: an error stops it."""
-        settle_seconds = FeedSettings.of(self.config).settle_seconds
-        exchange = self.dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
-        candle_type = candle_type_of(self.config)
-        install(
-            exchange._api_async,  # noqa: SLF001 - as above
-            lambda original: SettledFetch(original, exchange, settle_seconds, candle_type),
-        )
-        cache = exchange._exchange_ws  # noqa: SLF001 - as above
-        if cache:
-            cache.get_ohlcv = SettledStream(cache.get_ohlcv, cache, exchange, settle_seconds)
-        logger.info("Candle producer: candles are taken %.1f s after their close", settle_seconds)
-        super().bot_start(**kwargs)  # type: ignore[misc]  # IStrategy stands behind this one
+    def ft_bot_start(self, **kwargs: object) -> None:
+        """Take only settled candles and answer for them. Where that cannot be this bot must not run: errors stop it."""
+        if self._candle_feed is None and self.config.get("runmode", "live") in {"live", "dry_run"}:
+            self._candle_feed = produce(self.config, self.dp, self.timeframe)
+        super().ft_bot_start(**kwargs)  # type: ignore[misc]  # IStrategy stands behind this one
+
+    def bot_loop_start(self, **kwargs: object) -> None:
+        """Say that the bot lives, and which pairs it sees to."""
+        try:
+            if self._candle_feed is not None:
+                self._candle_feed.outlook.own_pairs = frozenset(self.dp.current_whitelist())
+                self._candle_feed.outlook.beat()
+                self._candle_feed.state.turn()
+        except Exception:
+            logger.exception("Candle producer: error at the end of a round")
+        super().bot_loop_start(**kwargs)  # type: ignore[misc]  # as above
+
+    def ft_bot_cleanup(self) -> None:
+        """End the feed with the bot; one that reads its config anew starts another."""
+        try:
+            if self._candle_feed is not None:
+                self._candle_feed.loop.stop()
+        except Exception:
+            logger.exception("Candle producer: the feed could not be ended")
+        super().ft_bot_cleanup()  # type: ignore[misc]  # as above
 
     def populate_indicators(self, dataframe: DataFrame, _metadata: dict[str, Any]) -> DataFrame:
-        """Return the candles with their exact bits."""
-        return with_bits(dataframe)
+        """Add nothing: whoever wants the candles asks for them."""
+        return dataframe
 
     def populate_entry_trend(self, dataframe: DataFrame, _metadata: dict[str, Any]) -> DataFrame:
         """Enter nothing."""
@@ -74,3 +92,69 @@ class CandleProducer:
     def populate_exit_trend(self, dataframe: DataFrame, _metadata: dict[str, Any]) -> DataFrame:
         """Exit nothing."""
         return dataframe
+
+
+def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Producing:
+    """Take the place of the bot's candle sources, begin to answer for its candles, and stand by for the others."""
+    settings, app = FeedSettings.of(config), app_of(dp)
+    exchange = dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
+    bots, cache, twin = exchange._api_async, exchange._exchange_ws, twin_of(exchange, config)  # noqa: SLF001 - as above
+    name, market, candle_type = (
+        str(config.get("bot_name", "freqtrade")),
+        str(config["exchange"]["name"]),
+        candle_type_of(config),
+    )
+    state, store, check = FeedState(state_file(config), "producer", name), CandleStore(), ClockCheck()
+    breaker, budget = Breaker(shared_file(market)), Budget(settings.weight_per_minute)
+
+    def direct(ccxt: Ccxt, fetch: Fetch) -> Direct:
+        return Direct(fetch, listen(ccxt), breaker, budget, settings.settle_seconds, state.guard, check=check)
+
+    links = clients(
+        [each for each in producers_of(config) if each.name != name], name, market, settings.clock_seconds, state.link
+    )
+    feed = Feed(links, settings, state)
+    still = STILL_SECONDS + float(config.get("internals", {}).get("process_throttle_secs", 5))
+    outlook = Outlook(store, breaker, lambda: check.wrong, timeframe, candle_type, still)
+    outlook.own_pairs = frozenset(dp.current_whitelist())
+    series = Series(name, settings.settle_seconds, store, outlook, links, lambda pair: pair in (bots.markets or {}))
+    standby = Standby(
+        series,
+        feed,
+        direct(twin, fetch_of(twin, exchange)),
+        state,
+        settings.takeover_seconds,
+        exchange.get_option("ohlcv_params", {}) or {},
+        exchange.ohlcv_candle_limit(timeframe, candle_type),
+    )
+    counter = Counter(name, market, tokens_of(config), frozenset(link.name for link in links), store, outlook, series)
+    loop = FeedLoop()
+    own = OwnFetch(
+        direct(bots, bots.fetch_ohlcv),
+        store,
+        outlook,
+        lambda key, window: loop.call(feed.answer(key, window)),
+        state,
+        exchange,
+    )
+    install(bots, lambda _original: own)
+    if cache:
+        cache.get_ohlcv = SettledStream(cache.get_ohlcv, cache, exchange, settings.settle_seconds, own.keep)
+    loop.start()
+    loop.at_end(twin.close)
+    loop.at_end(feed.stop)
+    put_up(app, counter.answer)
+    with suppress(TimeoutError):  # then it goes on in the background
+        loop.run(feed.start()).result(START_SECONDS)
+    loop.run(standby.run())
+    others = ", ".join(link.name for link in links) or "no other producer"
+    logger.info("Candle producer: candles are taken %.1f s after their close; with %s", settings.settle_seconds, others)
+    return Producing(loop, outlook, state)
+
+
+def tokens_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tokens by which consumers are known. Raises ValueError if there is none: anybody could ask."""
+    tokens = config["api_server"].get("ws_token") or ()
+    if not tokens:
+        raise ValueError("api_server.ws_token is missing in this producer's config: nobody could ask it for candles")
+    return (tokens,) if isinstance(tokens, str) else tuple(tokens)

@@ -19,14 +19,14 @@ def test_what_is_put_in_can_be_had() -> None:
     store.put(KEY, candles(15, 1))
     assert store.newest(KEY) == 15 * STEP
     assert len(store.get(KEY)) == 6
-    assert store.keys() == (KEY,)
+    assert store.series() == (KEY,)
 
 
 def test_of_what_was_never_put_in_there_is_nothing() -> None:
     store = CandleStore()
     store.put(KEY, candles(0, 0))
     assert store.newest(KEY) is None
-    assert store.keys() == ()
+    assert store.series() == ()
 
 
 def test_a_later_correction_counts() -> None:
@@ -73,7 +73,7 @@ def test_a_series_can_be_forgotten() -> None:
     store.put(KEY, candles(1, 1))
     store.drop(KEY)
     store.drop(KEY)
-    assert store.keys() == ()
+    assert store.series() == ()
 
 
 def test_threads_that_put_at_once_lose_nothing() -> None:

@@ -48,7 +48,7 @@ class CandleStore:
         with self._lock:
             self._held.pop(key, None)
 
-    def keys(self) -> tuple[Key, ...]:
+    def series(self) -> tuple[Key, ...]:
         """Return the series of which candles are held."""
         with self._lock:
             return tuple(self._held)

@@ -1,0 +1,60 @@
+"""Puts the counter of a producer on the bot's api_server."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ..candle.wire import PATH
+from ..host import DataProvider
+
+logger = logging.getLogger(__name__)
+
+NAME = "candle_feed"
+MOST_BYTES = 1_000_000
+
+Answerer = Callable[[bytes, str | None], Awaitable[tuple[int, bytes]]]
+
+
+class NoServer(ValueError):
+    """The bot has no api_server on which anybody could ask it."""
+
+
+def app_of(dp: DataProvider) -> Any:  # noqa: ANN401 - a FastAPI, which is there on hosts only
+    """Return the application of the bot's api_server. Raises NoServer."""
+    modules = getattr(getattr(dp, "_DataProvider__rpc", None), "registered_modules", [])
+    app = next((module.app for module in modules if hasattr(module, "app")), None)
+    if app is None:
+        raise NoServer("api_server is not enabled in this producer's config: nobody could ask it for candles")
+    return app
+
+
+def put_up(app: Any, answer: Answerer) -> None:  # noqa: ANN401 - as above
+    """Answer questions from now on, in the place of whoever did before."""
+    from starlette.requests import Request  # type: ignore[import-not-found]  # noqa: PLC0415 - there on hosts only
+    from starlette.responses import Response  # type: ignore[import-not-found]  # noqa: PLC0415 - there on hosts only
+    from starlette.routing import Route  # type: ignore[import-not-found]  # noqa: PLC0415 - there on hosts only
+
+    said = False
+
+    async def handle(request: Request) -> Response:
+        nonlocal said
+        try:
+            body = bytearray()
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    return Response(b"a question of this size is none", 413)
+            scheme, _, token = request.headers.get("authorization", "").partition(" ")
+            status, words = await answer(bytes(body), token if scheme.lower() == "bearer" else None)
+        except Exception:
+            if not said:
+                said = True
+                logger.exception("Candle producer: error in answering (said once)")
+            return Response(b"error in the candle feed", 500)
+        return Response(words, status, media_type="application/octet-stream" if status == 200 else "text/plain")
+
+    # in front of all others: the web interface answers every path that stands behind it
+    route = Route(PATH, handle, methods=["POST"], name=NAME)
+    app.router.routes[:] = [route, *(each for each in app.router.routes if getattr(each, "name", None) != NAME)]

@@ -1,0 +1,94 @@
+"""A producer's counter: it answers questions for candles on the bot's own api_server."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from ..candle.series import NONE, Key
+from ..candle.store import CandleStore
+from ..candle.wire import Answer, Ask, NotOurs, Status, Told, Want, answer_to_bytes, ask_from_bytes
+from .kept import Series
+from .outlook import CLOCK, Outlook
+
+POLL_SECONDS = 0.05
+LONGEST_WAIT_SECONDS = 5.0
+MOST_BYTES = 1_000_000
+MOST_WANTS = 2_000
+
+
+@dataclass
+class Counter:
+    """Answers questions. ``exchange``: the market, by ccxt's name; ``peers``: the names of the other producers."""
+
+    name: str
+    exchange: str
+    tokens: tuple[str, ...]
+    peers: Collection[str]
+    store: CandleStore
+    outlook: Outlook
+    series: Series
+    clock: Callable[[], float] = time.time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def answer(self, body: bytes, token: str | None) -> tuple[int, bytes]:
+        """Return the HTTP status, and the answer or the words that go with a refusal."""
+        if not any(hmac.compare_digest((token or "").encode(), each.encode()) for each in self.tokens):
+            return 401, b"wrong token"
+        if len(body) > MOST_BYTES:
+            return 413, b"a question of this size is none"
+        try:
+            ask = ask_from_bytes(body)
+        except NotOurs as error:
+            return 409, str(error).encode()
+        refusal = self._of_another_market(ask)
+        if refusal:
+            return 409, refusal.encode()
+        if len(ask.wants) > MOST_WANTS:
+            return 413, f"{len(ask.wants)} series in one question, {MOST_WANTS} are answered".encode()
+        told = await self._when_decided(ask)
+        # the clock is read last: it is to tell when the answer left
+        return 200, answer_to_bytes(
+            Answer(self.name, self.clock(), self.outlook.own_pairs, tuple(self._held()), tuple(told))
+        )
+
+    async def _when_decided(self, ask: Ask) -> list[Told]:
+        """Look until everything wanted is there or will not come, or the asker wants to hear what is there so far."""
+        patient = 0.0 <= ask.wait_seconds <= LONGEST_WAIT_SECONDS  # else it is too long, or no number
+        looks = int((ask.wait_seconds if patient else LONGEST_WAIT_SECONDS) / POLL_SECONDS)
+        while True:
+            told = [self._tell(want, ask.who) for want in ask.wants]
+            if looks <= 0 or all(each.status is not Status.COMING for each in told):
+                return told
+            looks -= 1
+            await self.sleep(POLL_SECONDS)
+
+    def _tell(self, want: Want, who: str) -> Told:
+        # the other producers ask for what they see to themselves: that makes nobody here download it
+        from_consumer = who not in self.peers
+        unwilling = self.series.want(want) if from_consumer else ""
+        if self.outlook.clock_wrong():
+            return Told(want.key, Status.NO, CLOCK, NONE)
+        held, brought = self.store.get(want.key), self.series.brings(want.key)
+        if held.newest is not None and held.newest >= want.need:
+            if from_consumer and brought and int(held.dates[0]) > want.since:
+                return Told(want.key, Status.COMING, "", NONE)
+            return Told(want.key, Status.HAVE, "", held.between(want.since, held.newest))
+        why = self.outlook.why_not(want.key, want.need, kept=self.series.keeps(want.key))
+        if not why or brought:
+            return Told(want.key, Status.COMING, "", NONE)
+        return Told(want.key, Status.NO, unwilling or why, NONE)
+
+    def _of_another_market(self, ask: Ask) -> str:
+        if ask.exchange.lower() != self.exchange.lower():
+            return f"{ask.who or 'this bot'} trades on {ask.exchange}, this producer serves {self.exchange}"
+        kinds = sorted({want.key.candle_type for want in ask.wants} - {self.outlook.candle_type})
+        if kinds:
+            return f"{ask.who or 'this bot'} wants {', '.join(kinds)}, this producer serves {self.outlook.candle_type}"
+        return ""
+
+    def _held(self) -> list[Key]:
+        return [*(key for key in self.store.series() if self.outlook.own(key)), *self.series.held()]

@@ -1,0 +1,191 @@
+"""Brings what the bot itself does not download: the other producers' series, and what consumers ask for besides."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from ..candle.series import Candles, Key, Row
+from ..candle.times import OVERLAP, Window, timeframe_ms
+from ..exchange.asked import Asked
+from ..exchange.budget import Need
+from ..reasons import Reason
+from .kept import FIRST_LOAD, LONGEST_PAUSE_SECONDS, Kept, Series
+from .outlook import CLOCK
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+PAUSE_SECONDS = 5.0  # after a download that did not bring what was missing; doubled when that goes on
+
+
+class Others(Protocol):
+    """The other producers as a source of candles."""
+
+    async def answer(
+        self, key: Key, window: Window, *, only: Collection[str] | None = None, patience: float | None = None
+    ) -> list[Row] | Reason:
+        """Return the rows that answer, or why there are none."""
+
+
+class Exchange(Protocol):
+    """The way to the exchange."""
+
+    async def ask(self, asked: Asked, need: Need) -> list[Row]:
+        """Return settled candles, or raise."""
+
+
+class Notes(Protocol):
+    """Where it is said what is done in another producer's place."""
+
+    def own(self, key: Key, rows: list[Row], window: Window | None) -> None:
+        """Note one request made to the exchange."""
+
+    def take_over(self, producer: str, pairs: int, requests: int) -> None:
+        """Note how many pairs are downloaded in its place, and the requests so far."""
+
+    def give_back(self, producer: str) -> None:
+        """Note that it downloads them itself again."""
+
+
+@dataclass
+class _Place:
+    """What is downloaded in one producer's place."""
+
+    keys: set[Key] = field(default_factory=set)
+    requests: int = 0
+
+
+@dataclass
+class Standby:
+    """Belongs to the feed's event loop.
+
+    After each candle it asks whoever sees to a series, and downloads it in that one's place at once if that one is
+    dead or says no, or has not delivered in ``takeover_seconds``. ``page``: candles that the exchange gives in one
+    answer; ``params``: what freqtrade adds to a request for candles.
+    """
+
+    series: Series
+    others: Others
+    direct: Exchange
+    notes: Notes
+    takeover_seconds: float
+    params: dict[str, object] = field(default_factory=dict)
+    page: int = FIRST_LOAD
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    _places: dict[str, _Place] = field(default_factory=dict, init=False)
+    _said: bool = field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Look round for ever. Whatever goes wrong, it is said once and the next look is taken."""
+        while True:
+            try:
+                self.look()
+            except Exception:
+                if not self._said:
+                    self._said = True
+                    logger.exception("Candle producer: error in the standby (said once)")
+            await self.sleep(LOOK_SECONDS)
+
+    def look(self) -> None:
+        """Begin to bring whatever is missing now."""
+        self.series.looked_at = self.series.clock()
+        self.series.follow()
+        for key in self.series.forget():
+            for owner in list(self._places):
+                self._give_back(owner, key)
+        for key, kept in self.series.missing():
+            kept.task = asyncio.create_task(self._bring(key, kept))
+
+    async def _bring(self, key: Key, kept: Kept) -> None:
+        """Bring what is missing of a series: from the others if they have it, else from the exchange."""
+        series = self.series
+        try:
+            seer = series.sees_to(key)
+            # whoever was away asks the others first, even for its own: they have seen to it meanwhile
+            if series.behind(key) and (seer != series.name or not series.outlook.in_step(key)):
+                kept.asking = True
+                served = await self._from_others(key, kept)
+                kept.asking = False
+                if served:
+                    self._give_back(seer, key)
+            if series.behind(key):
+                await self._download_newest(key, seer)
+            if series.shallow(key, kept):
+                await self._download_older(key, kept)
+        except Exception as error:  # noqa: BLE001 - whatever it is: this series is tried again after a pause
+            logger.debug("Candle producer: %s: %r", key, error)
+        finally:
+            kept.asking = False
+        if series.behind(key) or series.shallow(key, kept):
+            pause = min(PAUSE_SECONDS * 2**kept.failures, LONGEST_PAUSE_SECONDS)
+            kept.failures, kept.not_before = kept.failures + 1, series.clock() + pause
+        else:
+            kept.failures, kept.not_before = 0, 0.0
+
+    async def _from_others(self, key: Key, kept: Kept) -> bool:
+        """Return whether one of the others had what is missing."""
+        back, step = self.series.back, timeframe_ms(key.timeframe) or 0
+        newest, deep = self.series.store.newest(key), max(kept.since, back(step, FIRST_LOAD - 1))
+        first = deep if newest is None else max(deep, newest - OVERLAP * step)
+        # one that has fewer candles, or a hole among them, is still a better source than the exchange
+        for since in (first, max(first, back(step, OVERLAP + 1)), back(step, 1)):
+            forming = back(step, 0)
+            window = Window(since, forming - step, forming, step, with_forming=False)
+            rows = await self.others.answer(key, window, patience=self.takeover_seconds)
+            if not isinstance(rows, Reason):
+                self._put(key, rows)
+                return True
+            if rows not in {Reason.SHORT, Reason.HOLE}:
+                break
+        return False
+
+    async def _download_newest(self, key: Key, seer: str) -> None:
+        newest, outlook = self.series.store.newest(key), self.series.outlook
+        asked = Asked(key.pair, key.timeframe, None, self.page, self.params, self.series.clock(), held_to=newest)
+        need = asked.need(outlook.own_timeframe)
+        rows = await self._asked(key, asked, need, seer)
+        if newest is not None and asked.window is not None and newest < asked.window.first - asked.window.step:
+            self.series.store.drop(key)  # what is held is so old that a hole would be left
+        self._put(key, rows)
+
+    async def _download_older(self, key: Key, kept: Kept) -> None:
+        """Download page by page, backwards, so that what is held never has a hole."""
+        step = timeframe_ms(key.timeframe) or 0
+        while self.series.shallow(key, kept):
+            oldest = int(self.series.store.get(key).dates[0])
+            count = min(self.page, -(-(oldest - kept.since) // step))
+            since = oldest - count * step
+            asked = Asked(key.pair, key.timeframe, since, count, self.params, self.series.clock())
+            rows = [row for row in await self._asked(key, asked, Need.HISTORY, self.series.name) if row[0] < oldest]
+            kept.begins = not rows or rows[0][0] > since
+            self._put(key, rows)
+
+    async def _asked(self, key: Key, asked: Asked, need: Need, seer: str) -> list[Row]:
+        """Ask the exchange, in the place of whoever sees to the series."""
+        if any(peer.name == seer for peer in self.series.peers):
+            place = self._places.setdefault(seer, _Place())
+            place.keys.add(key)
+            place.requests += 1
+            self.notes.take_over(seer, len({each.pair for each in place.keys}), place.requests)
+        with self.series.outlook.asking_exchange(key):
+            rows = await self.direct.ask(asked, need)
+        self.notes.own(key, rows, asked.window)
+        if self.series.outlook.clock_wrong():
+            raise ValueError(CLOCK)
+        return [row for row in rows if asked.window is not None and row[0] < asked.window.forming]
+
+    def _give_back(self, owner: str, key: Key) -> None:
+        place = self._places.get(owner)
+        if place is None or key not in place.keys:
+            return
+        place.keys.discard(key)
+        if not place.keys:
+            del self._places[owner]
+            self.notes.give_back(owner)
+
+    def _put(self, key: Key, rows: list[Row]) -> None:
+        self.series.store.put(key, Candles.of(rows))
