@@ -26,7 +26,7 @@ class FeedLoop:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop: asyncio.AbstractEventLoop
         self._thread = threading.Thread(target=self._work, name=NAME, daemon=True)
         self._lock = threading.Lock()
         self._open = False
@@ -39,6 +39,7 @@ class FeedLoop:
 
     def start(self) -> None:
         """Begin. Returns once the thread takes work."""
+        self._loop = asyncio.new_event_loop()
         began = threading.Event()
         self._loop.call_soon(began.set)
         self._thread.start()
