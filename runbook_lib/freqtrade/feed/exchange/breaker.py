@@ -119,18 +119,16 @@ class Breaker:
         now = self._clock()
         if self._known().over:
             return self._ahead(now)
-        if self.blocked_until():
+        if self._known().until(now) > now:
             return Entry.SHUT
-        with self._shared():
+        if self._known().probing(now):
+            return Entry.WAIT
+        with self._shared():  # and look again: another bot may have been faster
             refusal = self._known()
-            if refusal.over:
+            if refusal.over or (refusal.until(now) <= now and not refusal.probing(now)):
+                self._write(replace(refusal, probe_at=now))
                 return Entry.GO
-            if refusal.until(now) > now:
-                return Entry.SHUT
-            if refusal.probing(now):
-                return Entry.WAIT
-            self._write(replace(refusal, probe_at=now))
-            return Entry.GO
+            return Entry.WAIT
 
     def refused(self, status: int, retry_after: float | None) -> None:
         """Open. ``retry_after``: seconds that the exchange asked for."""
@@ -165,6 +163,7 @@ class Breaker:
         with self._shared():
             now, last = self._clock(), self._known()
             self._silent += asked
+            self._ahead_at = 0.0  # let another one go ahead
             if not last.over and (last.status or not asked):
                 self._write(replace(last, probe_at=0.0))  # let another one probe
             elif asked and (not last.over or self._silent >= SILENT) and last.until(now) <= now:
