@@ -90,8 +90,10 @@ class Producer:
             return self.replies
         until = now() + ask.wait_seconds
         while True:
-            told = tuple(self._tell(ask.wants[index].key, ask.wants[index].since, ask.wants[index].need)
-                         for index in range(len(ask.wants)))
+            told = tuple(
+                self._tell(ask.wants[index].key, ask.wants[index].since, ask.wants[index].need)
+                for index in range(len(ask.wants))
+            )
             if not self.holds_back or now() >= until or all(each.status is not Status.COMING for each in told):
                 break
             await asyncio.sleep(0.05)

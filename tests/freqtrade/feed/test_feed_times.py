@@ -1,6 +1,6 @@
 import pytest
 
-from runbook_lib.freqtrade.feed.times import OVERLAP, timeframe_ms, window
+from runbook_lib.freqtrade.feed.candle.times import OVERLAP, timeframe_ms, window
 
 STEP = 60_000
 NOW = 1_000 * 60 + 7.5  # 7.5 s into the candle that opens at 1000 minutes
@@ -18,7 +18,7 @@ def test_length_of_a_candle(timeframe: str, step: int | None) -> None:
 
 def test_without_a_start_the_forming_candle_is_one_of_the_limit() -> None:
     asked = window(now=NOW, step=STEP, since=None, limit=1000)
-    assert (asked.last - asked.first) // STEP + 1 == 999
+    assert asked.closed == 999
     assert asked.last == FORMING - STEP
     assert asked.with_forming
     assert asked.touches_newest
@@ -48,8 +48,15 @@ def test_history_up_to_the_newest_closed_candle_waits_for_it_to_settle() -> None
 def test_a_start_in_the_forming_candle_asks_for_nothing_closed() -> None:
     asked = window(now=NOW, step=STEP, since=FORMING, limit=1000)
     assert asked.last < asked.first
+    assert asked.closed == 0
     assert asked.with_forming
     assert not asked.touches_newest
+
+
+def test_a_start_in_the_future_asks_for_nothing() -> None:
+    asked = window(now=NOW, step=STEP, since=FORMING + 1, limit=1000)
+    assert asked.closed == 0
+    assert not asked.with_forming
 
 
 @pytest.mark.parametrize("behind", [1, 2, 300])
