@@ -49,10 +49,14 @@ class Watch:
         for attempt in range(TRIES):
             closed = self.now() // self.length * self.length
             ages = self.candle(closed)
-            if self.now() < closed + self.length - QUIET_SECONDS or attempt == TRIES - 1:
+            if self.is_quiet(closed) or attempt == TRIES - 1:
                 break
             countdown("the next candle", closed + self.length, self._report, clock=self.now, sleep=self._sleep)
         return closed, ages
+
+    def is_quiet(self, closed: float) -> bool:
+        """Whether there is time left for something to be done before the candle after this one closes."""
+        return self.now() < closed + self.length - QUIET_SECONDS
 
     def candle(self, closed: float) -> dict[str, float | None]:
         """Follow one candle from its close until every consumer has it of all pairs; return its ages by host.

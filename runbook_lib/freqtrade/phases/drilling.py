@@ -48,6 +48,8 @@ def carry_out(phase: Phase[FreqtradeSite], watch: Watch) -> tuple[Course, Compar
     one, all_down = _down(times), None
     owned = _until_it_owns(site, watch, one, followed)
     if site.gates.drill_both:
+        while not watch.is_quiet(followed[-1].closed):
+            followed.append(_next(watch, followed, Stage.BACK))
         with _killed(phase, every) as times:
             followed.append(_next(watch, followed, Stage.ALL_DOWN))
         all_down = _down(times)
