@@ -139,6 +139,8 @@ def answer_from_bytes(body: bytes) -> Answer:
             dates = arrays["dates"].astype(np.int64) if "dates" in arrays else NONE.dates
             values = arrays["values"].astype(np.float64) if "values" in arrays else NONE.values
         ends = list(accumulate((int(told[-1]) for told in meta["told"]), initial=0))
+        if ends[-1] != len(dates):
+            raise NotOurs(f"{ends[-1]} candles announced, {len(dates)} found")
         told = tuple(
             Told(Key(pair, timeframe, kind), Status(status), why, Candles(dates[begin:end], values[begin:end]))
             for (pair, timeframe, kind, status, why, _), (begin, end) in zip(meta["told"], pairwise(ends), strict=True)
