@@ -84,21 +84,24 @@ class Outlook:
         step, newest = timeframe_ms(key.timeframe), self.store.newest(key)
         return step is not None and newest is not None and newest >= _forming(self.clock(), step) - 2 * step
 
-    def why_not(self, key: Key, need: int, *, kept: bool) -> str:
+    def blocked(self) -> bool:
+        """Whether the exchange may not be asked. Looks into a file: not to be called for each of many series."""
+        return self.breaker.state != "closed"
+
+    def why_not(self, key: Key, need: int, *, kept: bool, blocked: bool) -> str:
         """Return why the candle that opens at ``need`` (ms) will not come, or an empty string if it will.
 
-        ``kept``: whether the standby sees to this series.
+        ``kept``: whether the standby keeps this series; ``blocked``: as it returns.
         """
         step = timeframe_ms(key.timeframe)
         if step is None:
             return FOREIGN
         own, now = self.own(key), self.clock()
         reasons = (
-            (self.clock_wrong(), CLOCK),
             # an asker whose clock is a little ahead may take the forming candle for closed: it will come
             (need > _forming(now, step), UNCLOSED),
             (key in self._under_way, ""),
-            (self.breaker.state != "closed", BLOCKED),
+            (blocked, BLOCKED),
             (not own and not kept, UNHELD),
             (not self.in_step(key), BEHIND),
             (own and now - self._beat > self.fresh_seconds, STILL),

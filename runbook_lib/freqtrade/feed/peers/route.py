@@ -8,11 +8,11 @@ from typing import Any
 
 from ..candle.wire import PATH
 from ..host import DataProvider
+from .serve import MOST_BYTES
 
 logger = logging.getLogger(__name__)
 
 NAME = "candle_feed"
-MOST_BYTES = 1_000_000
 
 Answerer = Callable[[bytes, str | None], Awaitable[tuple[int, bytes]]]
 

@@ -15,6 +15,7 @@ from .kept import Series
 from .outlook import CLOCK, Outlook
 
 POLL_SECONDS = 0.05
+LOOK_EVERY = 5  # polls, when nothing was put into the store: what was promised may turn out not to come
 LONGEST_WAIT_SECONDS = 5.0
 MOST_BYTES = 1_000_000
 MOST_WANTS = 2_000
@@ -60,25 +61,31 @@ class Counter:
         patient = 0.0 <= ask.wait_seconds <= LONGEST_WAIT_SECONDS  # else it is too long, or no number
         looks = int((ask.wait_seconds if patient else LONGEST_WAIT_SECONDS) / POLL_SECONDS)
         while True:
-            told = [self._tell(want, ask.who) for want in ask.wants]
+            version, wrong, blocked = self.store.version, self.outlook.clock_wrong(), self.outlook.blocked()
+            told = [
+                Told(want.key, Status.NO, CLOCK, NONE) if wrong else self._tell(want, ask.who, blocked=blocked)
+                for want in ask.wants
+            ]
             if looks <= 0 or all(each.status is not Status.COMING for each in told):
                 return told
-            looks -= 1
-            await self.sleep(POLL_SECONDS)
+            for _ in range(LOOK_EVERY):
+                looks -= 1
+                await self.sleep(POLL_SECONDS)
+                if looks <= 0 or self.store.version != version:
+                    break
 
-    def _tell(self, want: Want, who: str) -> Told:
+    def _tell(self, want: Want, who: str, *, blocked: bool) -> Told:
         # the other producers ask for what they see to themselves: that makes nobody here download it
         from_consumer = who not in self.peers
         unwilling = self.series.want(want) if from_consumer else ""
-        if self.outlook.clock_wrong():
-            return Told(want.key, Status.NO, CLOCK, NONE)
         held, brought = self.store.get(want.key), self.series.brings(want.key)
         if held.newest is not None and held.newest >= want.need:
             if from_consumer and brought and int(held.dates[0]) > want.since:
                 return Told(want.key, Status.COMING, "", NONE)
             return Told(want.key, Status.HAVE, "", held.between(want.since, held.newest))
-        why = self.outlook.why_not(want.key, want.need, kept=self.series.keeps(want.key))
-        if not why or brought:
+        keeps = self.series.keeps(want.key)
+        why = self.outlook.why_not(want.key, want.need, kept=keeps, blocked=blocked)
+        if not why or (brought and not blocked):
             return Told(want.key, Status.COMING, "", NONE)
         return Told(want.key, Status.NO, unwilling or why, NONE)
 

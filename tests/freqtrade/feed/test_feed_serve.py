@@ -1,0 +1,189 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from runbook_lib.freqtrade.feed.candle.series import Candles, Key
+from runbook_lib.freqtrade.feed.candle.store import CandleStore
+from runbook_lib.freqtrade.feed.candle.wire import Ask, Status, Told, Want, answer_from_bytes, ask_to_bytes
+from runbook_lib.freqtrade.feed.peers.kept import Series
+from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, BLOCKED, CLOCK, STILL, UNHELD, Outlook
+from runbook_lib.freqtrade.feed.peers.serve import LONGEST_WAIT_SECONDS, MOST_BYTES, MOST_WANTS, Counter
+
+STEP = 60_000
+FORMING = 30_000_000 * STEP
+OWN, OTHER = Key("BTC/USDT", "1m", "spot"), Key("ETH/USDT", "1m", "spot")
+NEED = FORMING - STEP
+
+
+@dataclass
+class Breaker:
+    state: str = "closed"
+
+
+@dataclass
+class Bench:
+    """A counter at a moment half a second into a candle; what is to happen later is told by ``soon``."""
+
+    now: float = FORMING / 1000 + 0.5
+    wrong: bool = False
+    breaker: Breaker = field(default_factory=Breaker)
+    soon: dict[float, tuple[Key, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.store = CandleStore()
+        self.outlook = Outlook(self.store, self.breaker, lambda: self.wrong, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook.own_pairs = frozenset({"BTC/USDT"})
+        self.outlook.beat()
+        has_market = {"BTC/USDT", "ETH/USDT"}.__contains__
+        self.series = Series("p", 2.0, self.store, self.outlook, (), has_market, lambda: self.now)
+        self.series.looked_at = self.now
+        self.counter = Counter(
+            "p", "binance", ("secret", "other"), {"peer"}, self.store, self.outlook, self.series, self.clock, self.sleep
+        )
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for at in [at for at in self.soon if at <= self.now]:
+            self.hold(*self.soon.pop(at))
+
+    def hold(self, key: Key, back: int, count: int = 100) -> None:
+        """Hold so many candles, the newest one ``back`` candles before the forming one."""
+        dates = [FORMING - (back + i) * STEP for i in range(count)]
+        self.store.put(key, Candles.of([[date, 1.0, 2.0, 0.5, date / 7, 3.0] for date in dates]))
+
+    async def tell(self, key: Key, *, since: int = NEED, wait: float = 0.0, who: str = "c", need: int = NEED) -> Told:
+        ask = Ask(who, "binance", wait, (Want(key, since, need),))
+        status, body = await self.counter.answer(ask_to_bytes(ask), "secret")
+        assert status == 200
+        return answer_from_bytes(body).told[0]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+async def test_what_is_held_is_told_to_the_last_bit(bench: Bench) -> None:
+    bench.hold(OWN, 1)
+    told = await bench.tell(OWN, since=FORMING - 3 * STEP)
+    assert told.status is Status.HAVE
+    assert told.candles.dates.tolist() == [FORMING - 3 * STEP, FORMING - 2 * STEP, FORMING - STEP]
+    assert np.array_equal(told.candles.values[:, 3], told.candles.dates / 7)
+
+
+async def test_the_answer_says_who_when_and_what_it_has(bench: Bench) -> None:
+    bench.hold(OWN, 1)
+    bench.series.want(Want(OTHER, NEED, NEED))
+    status, body = await bench.counter.answer(ask_to_bytes(Ask("c", "binance", 5.0)), "other")
+    answer = answer_from_bytes(body)
+    assert (status, answer.name, answer.clock, answer.owns) == (200, "p", bench.now, frozenset({"BTC/USDT"}))
+    assert set(answer.held) == {OWN, OTHER}
+
+
+async def test_what_comes_while_the_asker_waits_is_told_at_once(bench: Bench) -> None:
+    bench.hold(OWN, 2)
+    bench.soon[bench.now + 2.0] = (OWN, 1)
+    begun = bench.now
+    told = await bench.tell(OWN, wait=4.0)
+    assert told.status is Status.HAVE
+    assert 2.0 <= bench.now - begun <= 2.1
+
+
+async def test_what_does_not_come_in_that_time_is_said_to_be_coming(bench: Bench) -> None:
+    bench.hold(OWN, 2)
+    begun = bench.now
+    told = await bench.tell(OWN, wait=1.0)
+    assert (told.status, len(told.candles)) == (Status.COMING, 0)
+    assert bench.now - begun == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("wait", [1e9, float("nan"), float("inf"), -1.0])
+async def test_nobody_is_kept_waiting_for_ever(bench: Bench, wait: float) -> None:
+    bench.hold(OWN, 2)
+    begun = bench.now
+    await bench.tell(OWN, wait=wait)
+    assert bench.now - begun <= LONGEST_WAIT_SECONDS + 0.1
+
+
+async def test_what_will_not_come_is_said_at_once(bench: Bench) -> None:
+    begun = bench.now
+    told = await bench.tell(OWN, wait=4.0)
+    assert (told.status, told.why) == (Status.NO, BEHIND)
+    assert bench.now == begun
+
+
+async def test_a_promise_that_turns_out_empty_is_taken_back_while_the_asker_waits(bench: Bench) -> None:
+    bench.hold(OWN, 2)
+    bench.now += 34.0
+    told = await bench.tell(OWN, wait=4.0)
+    assert (told.status, told.why) == (Status.NO, STILL)
+
+
+async def test_while_the_exchange_refuses_nothing_is_promised(bench: Bench) -> None:
+    bench.hold(OWN, 2)
+    bench.breaker.state = "open"
+    told = await bench.tell(OWN)
+    assert (told.status, told.why) == (Status.NO, BLOCKED)
+    told = await bench.tell(OWN, need=FORMING - 2 * STEP)
+    assert told.status is Status.HAVE
+
+
+async def test_one_whose_clock_is_wrong_tells_nobody_anything(bench: Bench) -> None:
+    bench.hold(OWN, 1)
+    bench.wrong = True
+    told = await bench.tell(OWN)
+    assert (told.status, told.why) == (Status.NO, CLOCK)
+
+
+async def test_a_consumer_has_a_series_taken_up_by_asking(bench: Bench) -> None:
+    told = await bench.tell(OTHER, since=FORMING - 50 * STEP)
+    assert told.status is Status.COMING
+    assert bench.series.held() == [OTHER]
+    told = await bench.tell(Key("NO/SUCH", "1m", "spot"))
+    assert (told.status, told.why) == (Status.NO, "the exchange has no such market")
+
+
+async def test_another_producer_does_not(bench: Bench) -> None:
+    told = await bench.tell(OTHER, who="peer", wait=4.0)
+    assert (told.status, told.why) == (Status.NO, UNHELD)
+    assert not bench.series.held()
+
+
+async def test_a_consumer_that_wants_older_candles_waits_for_them(bench: Bench) -> None:
+    bench.hold(OWN, 1, count=100)
+    told = await bench.tell(OWN, since=FORMING - 200 * STEP)
+    assert told.status is Status.COMING
+    told = await bench.tell(OWN, since=FORMING - 200 * STEP, who="peer")
+    assert (told.status, len(told.candles)) == (Status.HAVE, 100)
+
+
+@pytest.mark.parametrize("token", [None, "", "Secret", "secret "])
+async def test_who_has_no_token_is_told_nothing(bench: Bench, token: str | None) -> None:
+    assert await bench.counter.answer(ask_to_bytes(Ask("c", "binance", 0.0)), token) == (401, b"wrong token")
+
+
+async def test_another_version_is_refused_with_its_number(bench: Bench) -> None:
+    status, words = await bench.counter.answer(
+        ask_to_bytes(Ask("c", "binance", 0.0)).replace(b'"format": 2', b'"format": 1'), "secret"
+    )
+    assert status == 409
+    assert b"format 1" in words
+    assert (await bench.counter.answer(b"\x00", "secret"))[0] == 409
+
+
+async def test_another_market_is_refused_by_name(bench: Bench) -> None:
+    status, words = await bench.counter.answer(ask_to_bytes(Ask("c", "kraken", 0.0)), "secret")
+    assert (status, words) == (409, b"c trades on kraken, this producer serves binance")
+    ask = Ask("c", "binance", 0.0, (Want(Key("BTC/USDT:USDT", "1m", "futures"), 0, 0),))
+    status, words = await bench.counter.answer(ask_to_bytes(ask), "secret")
+    assert (status, words) == (409, b"c wants futures, this producer serves spot")
+
+
+async def test_questions_have_an_end(bench: Bench) -> None:
+    assert (await bench.counter.answer(b" " * (MOST_BYTES + 1), "secret"))[0] == 413
+    ask = Ask("c", "binance", 0.0, (Want(OWN, 0, 0),) * (MOST_WANTS + 1))
+    assert (await bench.counter.answer(ask_to_bytes(ask), "secret"))[0] == 413
