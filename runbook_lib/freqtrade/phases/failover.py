@@ -30,6 +30,7 @@ from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import drilling
 from runbook_lib.freqtrade.phases.measured import DIFFERENCES_SHOWN
 from runbook_lib.freqtrade.watch import Watch
+from runbook_lib.gates.checks import number
 from runbook_lib.record.plain import claims as read_claims
 from runbook_lib.runner import changing
 from runbook_lib.runner.changing import Planned, Rollout
@@ -160,7 +161,7 @@ def ages(phase: Phase[FreqtradeSite], drill: Drill) -> Chart:
         f"consumer {host}": [(_since(drill, each), _drawn(each.ages[host])) for each in candles]
         for host in phase.site.consumers
     }
-    title = "Age of a candle when the last of its pairs had arrived"
+    title = f"Age of a candle when the last of its pairs had arrived{_at_most(phase, drill, 'drill_candle_age', ' s')}"
     limit = phase.site.gates.candle_age_seconds
     return phase.chart(
         "failover_age", over_time.lines(title, "seconds", series, axis=_AXIS, spans=_spans(drill), limit=limit)
@@ -174,7 +175,7 @@ def requests(phase: Phase[FreqtradeSite], drill: Drill) -> Chart:
     fed = f"{len(site.consumers)} consumers"
     parts[fed] = [sum(each.requests[host] for host in site.consumers) for each in candles]
     chart = over_time.stacks(
-        "Candle requests, candle by candle",
+        f"Candle requests, candle by candle{_at_most(phase, drill, 'drill_requests_per_candle', '')}",
         "requests per candle",
         [_since(drill, each) for each in candles],
         parts,
@@ -187,6 +188,12 @@ def requests(phase: Phase[FreqtradeSite], drill: Drill) -> Chart:
 
 
 _AXIS = "seconds since the kill; a candle stands at its close"
+
+
+def _at_most(phase: Phase[FreqtradeSite], drill: Drill, figure: str, unit: str) -> str:
+    """End a title with a figure of the drill, if it was observed."""
+    value = figures(phase.site, drill.course)[figure][1] if drill.course is not None else None
+    return "" if value is None else f": {number(round(value, 1))}{unit} at most with one producer down"
 
 
 def _since(drill: Drill, candle: Candle) -> float:
