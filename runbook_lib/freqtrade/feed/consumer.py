@@ -105,6 +105,7 @@ class CandleConsumer:
             self._start_feed()
         except Exception:
             logger.exception("Candle feed: could not start, this bot downloads its candles directly")
+            self._stop_feed()
         super().ft_bot_start(**kwargs)  # type: ignore[misc]  # the operator's class stands behind this one
 
     def bot_loop_start(self, **kwargs: object) -> None:
@@ -119,11 +120,7 @@ class CandleConsumer:
 
     def ft_bot_cleanup(self) -> None:
         """End the feed with the bot; one that reads its config anew starts another."""
-        try:
-            if self._candle_feed_loop is not None:
-                self._candle_feed_loop.stop()
-        except Exception:
-            logger.exception("Candle feed: could not be ended")
+        self._stop_feed()
         super().ft_bot_cleanup()  # type: ignore[misc]  # the operator's class stands behind this one
 
     def load_params_from_file(self) -> dict[str, Any]:
@@ -137,6 +134,13 @@ class CandleConsumer:
         stand_in.__file__ = inspect.getfile(own)
         found: dict[str, Any] = own.load_params_from_file(stand_in)
         return found
+
+    def _stop_feed(self) -> None:
+        try:
+            if self._candle_feed_loop is not None:
+                self._candle_feed_loop.stop()
+        except Exception:
+            logger.exception("Candle feed: could not be ended")
 
     def _start_feed(self) -> None:
         if self.config.get("runmode", "live") not in {"live", "dry_run"}:

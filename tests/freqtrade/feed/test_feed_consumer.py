@@ -1,21 +1,33 @@
+"""The mixin on a bot: from its first moment candles come from producers, and whatever is wrong there, it runs."""
+
+from __future__ import annotations
+
+import asyncio
 import importlib
 import json
+import logging
 import sys
+import threading
 import time
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
-from runbook_lib.freqtrade.feed import CandleConsumer
-from runbook_lib.freqtrade.feed.bits import VALUES, with_bits
+from runbook_lib.freqtrade.feed import CandleConsumer, consumer
+from runbook_lib.freqtrade.feed.candle.series import Candles, Key, Row
+from runbook_lib.freqtrade.feed.candle.wire import Answer, Status, Told, Want
+from runbook_lib.freqtrade.feed.loop import NAME
+from runbook_lib.freqtrade.feed.reasons import Reason
 
 STEP = 60_000
+
+
+def forming() -> int:
+    return int(time.time() * 1000) // STEP * STEP
 
 
 class Hooks:
@@ -24,6 +36,21 @@ class Hooks:
     __file__: str
     config: Mapping[str, Any]
     dp: Any
+    hooks: list[str]
+
+    def ft_bot_start(self, **kwargs: object) -> None:
+        self.load_freqAI_model()
+        self.bot_start()
+        self.hooks.append(f"ft_bot_start {kwargs}")
+
+    def load_freqAI_model(self) -> None:  # noqa: N802 - freqtrade's name
+        self.hooks.append("history")
+
+    def bot_start(self, **_kwargs: object) -> None:
+        """As freqtrade's own: nothing."""
+
+    def ft_bot_cleanup(self) -> None:
+        self.hooks.append("ft_bot_cleanup")
 
     def load_params_from_file(self) -> dict[str, Any]:
         file = Path(self.__file__).with_suffix(".json")
@@ -37,7 +64,7 @@ class Mine(Hooks):
 
     def __init__(self, config: dict[str, Any], dp: Any) -> None:
         self.config, self.dp = config, dp
-        self.hooks: list[str] = []
+        self.hooks = []
 
     def bot_start(self, **_kwargs: object) -> None:
         self.hooks.append("bot_start")
@@ -50,101 +77,259 @@ class MineFed(CandleConsumer, Mine):
     pass
 
 
+class Link:
+    """A producer that has a thousand candles of every series, or the trouble that the test gives it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.trouble: Reason | None = None
+        self.owns: frozenset[str] = frozenset()
+        self.fails: Exception | None = None
+        self.threads: set[str] = set()
+        self.wanted: list[Want] = []
+        self.closed = False
+
+    async def ask(self, wants: tuple[Want, ...] = (), wait_seconds: float = 0.0) -> Answer | Reason:
+        self.threads.add(threading.current_thread().name)
+        if self.fails:
+            raise self.fails
+        self.wanted += wants
+        told = tuple(Told(want.key, Status.HAVE, "", self.candles(want.key)) for want in wants)
+        return self.trouble or Answer(self.name, time.time() + 0 * wait_seconds, self.owns, (), told)
+
+    async def watch(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    @staticmethod
+    def candles(key: Key) -> Candles:
+        assert key.timeframe == "1m"
+        return Candles.of([[date, *[date / 7.0] * 5] for date in range(forming() - 1100 * STEP, forming(), STEP)])
+
+
 class Bot:
-    """One bot: its ccxt object counts what reaches the exchange, its producer's frame is the test's."""
+    """One bot: its ccxt object counts what reaches the exchange, its producer is the test's."""
 
     def __init__(self, path: Path, **config: Any) -> None:
         self.asked: list[tuple[Any, ...]] = []
-        self.frame = pd.DataFrame()
-        self.ccxt = SimpleNamespace(fetch_ohlcv=self.exchange_answers)
-        exchange = SimpleNamespace(
+        self.fails: Exception | None = None
+        self.heard: list[int] = []
+        self.ccxt = SimpleNamespace(
+            fetch_ohlcv=self.exchange_answers, on_rest_response=lambda code, *_more: self.heard.append(code)
+        )
+        self.exchange = SimpleNamespace(
             _api_async=self.ccxt,
             _exchange_ws=None,
             klines=lambda _key, copy: pd.DataFrame(),  # noqa: ARG005 - freqtrade's signature
             get_option=lambda _name, default: default,
         )
-        dp = SimpleNamespace(
-            _exchange=exchange,
-            get_producer_df=lambda *_args: (self.frame, datetime.now(UTC)),
-            get_producer_pairs=lambda _name: ["BTC/USDT"],
-        )
-        producer = {"name": "p", "host": "127.0.0.1", "port": 1, "ws_token": "t"}
-        emc = {"enabled": True, "producers": [producer]}
-        feed = {"settle_seconds": 0}
-        self.strategy = MineFed(
-            {"user_data_dir": path, "external_message_consumer": emc, "candle_feed": feed} | config, dp
-        )
+        producer = {"name": "p", "host": "127.0.52.1", "port": 1, "ws_token": "t"}
+        standard: dict[str, Any] = {
+            "user_data_dir": path,
+            "bot_name": "bot",
+            "exchange": {"name": "binance"},
+            "external_message_consumer": {"enabled": False, "producers": [producer]},
+            "candle_feed": {"settle_seconds": 0},
+        }
+        self.strategy = MineFed(standard | config, SimpleNamespace(_exchange=self.exchange))
 
     async def exchange_answers(
         self, symbol: str, timeframe: str, since: int | None, limit: int, params: dict[str, Any]
-    ) -> list[list[float]]:
+    ) -> list[Row]:
         self.asked.append((symbol, timeframe, since, limit, params))
-        forming = int(time.time() * 1000) // STEP * STEP
-        return [[forming - STEP, *[9.0] * 5], [forming, *[9.0] * 5]]
+        if self.fails:
+            raise self.fails
+        self.ccxt.on_rest_response(200, "OK", "url", "GET", {}, "", {}, {}, None)
+        return [[forming() - STEP, *[9.0] * 5], [forming(), *[9.0] * 5]]
 
-    def producer_sends(self) -> pd.DataFrame:
-        forming = int(time.time() * 1000) // STEP * STEP
-        dates = np.arange(forming - 1100 * STEP, forming, STEP)
-        frame = pd.DataFrame(dict.fromkeys(VALUES, dates / 7.0))
-        frame["date"] = pd.to_datetime(dates, unit="ms", utc=True)
-        self.frame = with_bits(frame)
-        return frame
-
-    async def fetch(self, **params: Any) -> list[list[float]]:
-        rows: list[list[float]] = await self.ccxt.fetch_ohlcv(
-            "BTC/USDT", timeframe="1m", since=None, limit=1000, params=params
+    async def fetch(self, *, since: int | None = None, timeframe: str = "1m", **params: Any) -> list[Row]:
+        rows: list[Row] = await self.ccxt.fetch_ohlcv(
+            "BTC/USDT", timeframe=timeframe, since=since, limit=1000, params=params
         )
         return rows
 
     def state(self) -> dict[str, Any]:
         self.strategy.bot_loop_start(current_time="now")
-        found: dict[str, Any] = json.loads(
-            (self.strategy.config["user_data_dir"] / "candle_feed_state.json").read_text()
-        )
+        assert self.strategy.candle_feed_state is not None
+        found: dict[str, Any] = json.loads(json.dumps(self.strategy.candle_feed_state.as_json()))
         return found
 
 
-async def test_candles_come_from_the_producer_and_none_from_the_exchange(tmp_path: Path) -> None:
-    bot = Bot(tmp_path)
-    sent = bot.producer_sends()
-    bot.strategy.bot_start()
+@pytest.fixture
+def link(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Link:
+    """Return the producer that bots of this test have."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    link = Link("p")
+    monkeypatch.setattr(consumer, "clients", lambda *_args: [link])
+    return link
+
+
+@pytest.fixture
+def make(link: Link, tmp_path: Path) -> Iterator[Callable[..., Bot]]:  # noqa: ARG001 - it is there before the bots
+    bots: list[Bot] = []
+
+    def made(**config: Any) -> Bot:
+        bots.append(Bot(tmp_path, **config))
+        return bots[-1]
+
+    yield made
+    for bot in bots:
+        bot.strategy.ft_bot_cleanup()
+    assert NAME not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_candles_come_from_the_producer_and_none_from_the_exchange(make: Callable[..., Bot], link: Link) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
     rows = await bot.fetch()
     assert bot.asked == []
-    assert len(rows) == 1000
-    assert [row[4] for row in rows[:-1]] == sent["close"].tolist()[-999:]
-    assert (bot.state()["served"], bot.state()["own_requests"]) == (1, 0)
+    assert [row[0] for row in rows] == [forming() - back * STEP for back in range(999, -1, -1)]
+    assert [row[4] for row in rows[:-1]] == [row[0] / 7.0 for row in rows[:-1]]
+    state = bot.state()
+    assert (state["served"], state["own_requests"], state["state"]) == (1, 0, "serving")
+    assert state["role"], state["name"] == ("consumer", "bot")
+    assert link.threads == {NAME}
 
 
-async def test_without_a_producer_the_exchange_is_asked_as_before(tmp_path: Path) -> None:
-    bot = Bot(tmp_path)
-    bot.strategy.bot_start()
+def test_freqais_history_comes_from_the_producer_already(
+    make: Callable[..., Bot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def download(strategy: Hooks) -> None:  # as freqtrade does, in the bot's own loop
+        page = asyncio.run(strategy.dp._exchange._api_async.fetch_ohlcv("BTC/USDT", "1m", forming() - 900 * STEP, 500))
+        strategy.hooks.append(f"{len(page)} candles")
+
+    monkeypatch.setattr(Hooks, "load_freqAI_model", download)
+    bot = make()
+    bot.strategy.ft_bot_start(what="ever")
+    assert bot.asked == []
+    assert bot.strategy.hooks == ["500 candles", "bot_start", "ft_bot_start {'what': 'ever'}"]
+
+
+def test_any_thread_and_any_loop_may_ask(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    lengths: list[int] = []
+    threads = [threading.Thread(target=lambda: lengths.append(len(asyncio.run(bot.fetch())))) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert lengths == [1000] * 5
+
+
+async def test_a_gather_of_many_is_one_question(make: Callable[..., Bot], link: Link) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    await asyncio.gather(*[bot.fetch() for _ in range(50)])
+    assert len(link.wanted) <= 2
+
+
+@pytest.mark.parametrize("trouble", [Reason.DEAD, Reason.REFUSED, Reason.CLOCK])
+async def test_without_a_producer_the_exchange_is_asked_as_before(
+    make: Callable[..., Bot], link: Link, trouble: Reason
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble = trouble
     assert len(await bot.fetch()) == 2
     assert bot.asked == [("BTC/USDT", "1m", None, 1000, {})]
+    assert bot.heard == [200]
     state = bot.state()
-    assert state["fallbacks"] == {"its producer does not answer": 1}
+    assert state["fallbacks"] == {str(trouble): 1}
     assert (state["served"], state["own_requests"], state["state"]) == (0, 1, "fallback")
     assert state["newest_candle_ms"]["BTC/USDT 1m"] % STEP == 0
 
 
-async def test_other_prices_than_candles_go_to_the_exchange(tmp_path: Path) -> None:
-    bot = Bot(tmp_path)
-    bot.producer_sends()
-    bot.strategy.bot_start()
-    await bot.fetch(price="mark")
-    assert bot.asked[0][-1] == {"price": "mark"}
-
-
-async def test_an_error_in_the_feed_asks_the_exchange_and_says_so_once(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("request_", "reason"), [({"price": "mark"}, Reason.FOREIGN), ({"timeframe": "1w"}, Reason.FOREIGN)]
+)
+async def test_what_producers_do_not_carry_comes_from_the_exchange(
+    make: Callable[..., Bot], link: Link, request_: dict[str, Any], reason: Reason
 ) -> None:
-    bot = Bot(tmp_path)
-    bot.strategy.bot_start()
-    dp: Any = bot.strategy.dp
-    dp.get_producer_df = None
+    bot = make()
+    bot.strategy.ft_bot_start()
+    await bot.fetch(**request_)
+    assert len(bot.asked) == 1
+    assert link.wanted == []
+    assert bot.state()["fallbacks"] == {str(reason): 1}
+
+
+async def test_history_that_no_producer_has_comes_from_the_exchange(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    await bot.fetch(since=forming() - 1200 * STEP)
+    assert bot.state()["fallbacks"] == {str(Reason.SHORT): 1}
+    assert len(await bot.fetch(since=forming() - 1100 * STEP)) == 1000
+    assert bot.state()["own_requests"] == 1
+
+
+def breaks_in_the_link(bot: Bot, link: Link) -> None:  # noqa: ARG001 - as the others
+    link.fails = KeyError("broken")
+
+
+def breaks_in_its_thread(bot: Bot, link: Link) -> None:  # noqa: ARG001 - as the others
+    assert bot.strategy._candle_feed_loop is not None
+    bot.strategy._candle_feed_loop.stop()
+
+
+def breaks_before_asking(bot: Bot, link: Link) -> None:  # noqa: ARG001 - as the others
+    bot.exchange.klines = None
+
+
+def hangs(bot: Bot, link: Link) -> None:
+    bot.ccxt.fetch_ohlcv.patience_seconds = 0.05 - consumer.GRACE_SECONDS
+    link.ask = lambda *_args: asyncio.sleep(60)  # type: ignore[assignment,method-assign,misc,return-value]  # a broken link
+
+
+@pytest.mark.parametrize("breaks", [breaks_in_the_link, breaks_in_its_thread, breaks_before_asking, hangs])
+async def test_an_error_in_the_feed_asks_the_exchange_and_says_so_once(
+    make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture, breaks: Callable[[Bot, Link], None]
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    breaks(bot, link)
     assert len(await bot.fetch()) == 2
     assert len(await bot.fetch()) == 2
     assert bot.state()["fallbacks"] == {"an error in the feed": 2}
     assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+async def test_even_without_its_own_way_to_the_exchange_it_asks(
+    make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble = Reason.DEAD
+    bot.ccxt.fetch_ohlcv.direct = None
+    assert len(await bot.fetch()) == 2
+    assert bot.asked == [("BTC/USDT", "1m", None, 1000, {})]
+    assert "said once" in caplog.text
+
+
+async def test_what_the_exchange_says_is_freqtrades_to_judge(make: Callable[..., Bot], link: Link) -> None:
+    class NetworkError(Exception):
+        __module__ = "ccxt.base.errors"
+
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble, bot.fails = Reason.DEAD, NetworkError("later")
+    with pytest.raises(NetworkError):
+        await bot.fetch()
+    assert len(bot.asked) == 1
+
+
+async def test_a_cancelled_request_stays_cancelled(make: Callable[..., Bot], link: Link) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.ask = lambda *_args: asyncio.sleep(60)  # type: ignore[assignment,method-assign,misc,return-value]  # a slow link
+    task = asyncio.create_task(bot.fetch())
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert bot.asked == []
 
 
 @pytest.mark.parametrize(
@@ -153,35 +338,91 @@ async def test_an_error_in_the_feed_asks_the_exchange_and_says_so_once(
         ({"candle_feed": {"setle_seconds": 1}}, "unknown keys in candle_feed: setle_seconds"),
         ({"candle_feed": {"settle_seconds": "soon"}}, "soon"),
         ({"external_message_consumer": {"enabled": False}}, "names no producer"),
+        ({"external_message_consumer": {"producers": [{"name": "p"}]}}, "host"),
+        ({"exchange": {}}, "name"),
     ],
 )
 async def test_a_feed_that_cannot_start_leaves_the_bot_as_it_was(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, config: dict[str, Any], words: str
+    make: Callable[..., Bot], caplog: pytest.LogCaptureFixture, config: dict[str, Any], words: str
 ) -> None:
-    bot = Bot(tmp_path, **config)
-    bot.producer_sends()
-    bot.strategy.bot_start()
-    bot.strategy.bot_loop_start(current_time="now")
-    assert bot.strategy.hooks == ["bot_start", "bot_loop_start now"]
-    await bot.fetch()
-    assert len(bot.asked) == 1
-    assert words in caplog.text
-
-
-@pytest.mark.parametrize(("runmode", "fed"), [("live", True), ("dry_run", True), ("backtest", False), ("plot", False)])
-def test_only_a_trading_bot_is_fed(tmp_path: Path, runmode: str, fed: bool) -> None:
-    bot = Bot(tmp_path, runmode=runmode)
+    bot = make(**config)
     before = bot.ccxt.fetch_ohlcv
-    bot.strategy.bot_start()
-    assert (bot.ccxt.fetch_ohlcv != before) == fed
-    assert bot.strategy.hooks == ["bot_start"]
-
-
-def test_the_operators_own_hooks_run(tmp_path: Path) -> None:
-    bot = Bot(tmp_path)
-    bot.strategy.bot_start()
+    bot.strategy.ft_bot_start()
     bot.strategy.bot_loop_start(current_time="now")
-    assert bot.strategy.hooks == ["bot_start", "bot_loop_start now"]
+    assert bot.strategy.hooks == ["history", "bot_start", "ft_bot_start {}", "bot_loop_start now"]
+    assert bot.ccxt.fetch_ohlcv == before
+    assert words in caplog.text
+    assert NAME not in {thread.name for thread in threading.enumerate()}
+
+
+async def test_a_feed_that_breaks_while_it_starts_leaves_the_bot_as_it_was(
+    make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    link.fails = KeyError("broken")
+    bot = make()
+    before = bot.ccxt.fetch_ohlcv
+    bot.strategy.ft_bot_start()
+    assert bot.ccxt.fetch_ohlcv == before
+    assert "could not start" in caplog.text
+    assert NAME not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_bot_that_gets_candles_by_websocket_is_told(
+    make: Callable[..., Bot], caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = make()
+    bot.exchange._exchange_ws = object()
+    bot.strategy.ft_bot_start()
+    assert "exchange.enable_ws must be false" in caplog.text
+
+
+@pytest.mark.parametrize("runmode", ["live", "dry_run", "backtest", "hyperopt", "plot", "webserver"])
+def test_only_a_trading_bot_is_fed(make: Callable[..., Bot], runmode: str) -> None:
+    bot = make(runmode=runmode)
+    before = bot.ccxt.fetch_ohlcv
+    bot.strategy.ft_bot_start()
+    assert (bot.ccxt.fetch_ohlcv != before) == (runmode in {"live", "dry_run"})
+    assert bot.strategy.hooks == ["history", "bot_start", "ft_bot_start {}"]
+
+
+def test_one_that_starts_twice_is_fed_once(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    before = bot.ccxt.fetch_ohlcv
+    bot.strategy.ft_bot_start()
+    assert bot.ccxt.fetch_ohlcv is before
+
+
+def test_a_bot_that_reads_its_config_anew_starts_anew(make: Callable[..., Bot], link: Link) -> None:
+    first, second = make(), make()
+    first.strategy.ft_bot_start()
+    first.strategy.ft_bot_cleanup()
+    assert first.strategy.hooks[-1] == "ft_bot_cleanup"
+    assert link.closed
+    second.strategy.ft_bot_start()
+    assert len(asyncio.run(second.fetch())) == 1000
+    assert second.asked == []
+
+
+async def test_a_state_that_cannot_be_told_keeps_nobody_from_trading(
+    make: Callable[..., Bot], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    with monkeypatch.context() as broken:
+        broken.setattr(bot.strategy.candle_feed_state, "turn", None)
+        bot.strategy.bot_loop_start(current_time="now")
+        bot.strategy.bot_loop_start(current_time="then")
+    assert bot.strategy.hooks[-2:] == ["bot_loop_start now", "bot_loop_start then"]
+    assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
+
+
+def test_the_operators_own_hooks_run(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    bot.strategy.bot_loop_start(current_time="now")
+    bot.strategy.ft_bot_cleanup()
+    assert bot.strategy.hooks == ["history", "bot_start", "ft_bot_start {}", "bot_loop_start now", "ft_bot_cleanup"]
 
 
 @pytest.fixture
