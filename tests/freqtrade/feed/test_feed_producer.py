@@ -1,121 +1,192 @@
-from time import time as clock
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from runbook_lib.freqtrade.feed import CandleProducer
-from runbook_lib.freqtrade.feed.bits import BITS, VALUES
-from runbook_lib.freqtrade.feed.hook import Asked, fetch_settled
-from runbook_lib.freqtrade.feed.producer import SettledFetch
-from runbook_lib.freqtrade.feed.stream import SettledStream
-from runbook_lib.freqtrade.feed.times import OVERLAP
-
-STEP = 60_000
-FORMING = 1_000 * STEP
-OPEN = FORMING / 1000
-
-
-class Time:
-    def __init__(self, now: float) -> None:
-        self.now = now
-
-    def clock(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
-async def ask(now: float, since: int | None = None, limit: int = 10) -> tuple[float, list[list[float]]]:
-    """Return when the exchange was asked, in seconds after the candle's open, and the answer."""
-    time = Time(now)
-    at: list[float] = []
-
-    async def exchange(*_args: Any) -> list[list[float]]:
-        at.append(time.now - OPEN)
-        return [[FORMING - STEP, 1.0], [FORMING, 2.0], [FORMING + STEP, 3.0]]
-
-    asked = Asked("BTC/USDT", "1m", since, limit, {}, now)
-    rows = await fetch_settled(exchange, asked, 2.0, time.clock, time.sleep)
-    return at[0], rows
-
-
-async def test_the_newest_candle_is_not_asked_for_before_it_has_settled() -> None:
-    assert (await ask(OPEN + 0.5))[0] == pytest.approx(2.0)
-
-
-async def test_later_it_is_asked_for_at_once() -> None:
-    assert (await ask(OPEN + 7))[0] == 7
-
-
-async def test_history_does_not_wait() -> None:
-    assert (await ask(OPEN + 0.5, since=FORMING - 100 * STEP))[0] == 0.5
-
-
-async def test_an_answer_from_beyond_the_close_loses_the_candle_that_has_just_begun() -> None:
-    assert (await ask(OPEN + 59.9))[1] == [[FORMING - STEP, 1.0], [FORMING, 2.0]]
-
-
-async def test_who_holds_candles_asks_for_the_few_that_are_new() -> None:
-    asked_for: list[tuple[Any, ...]] = []
-
-    async def exchange_answers(*args: Any) -> list[list[float]]:
-        asked_for.append(args)
-        return []
-
-    now = int(clock() * 1000) // STEP * STEP
-    held = {"BTC/USDT": pd.DataFrame({"date": pd.to_datetime([now - 2 * STEP], unit="ms", utc=True)})}
-    exchange: Any = SimpleNamespace(
-        klines=lambda key, copy: held.get(key[0], pd.DataFrame()),  # noqa: ARG005 - freqtrade's signature
-        get_option=lambda _name, default: default,
-    )
-    fetch = SettledFetch(exchange_answers, exchange, 0, "spot")
-    await fetch("BTC/USDT", "1m", None, 1000, {})
-    await fetch("BTC/USDT", "1m", None, 1000, {"price": "mark"})
-    await fetch("ETH/USDT", "1m", None, 1000, {})
-    assert 2 + OVERLAP <= asked_for[0][3] <= 3 + OVERLAP
-    assert [args[3] for args in asked_for[1:]] == [1000, 1000]
+from runbook_lib.freqtrade.feed import CandleProducer, producer
+from runbook_lib.freqtrade.feed.exchange.stream import SettledStream
+from runbook_lib.freqtrade.feed.loop import NAME
+from runbook_lib.freqtrade.feed.peers.own import OwnFetch
+from runbook_lib.freqtrade.feed.peers.route import NoServer
 
 
 class Base:
-    started = False
+    """As much of freqtrade's IStrategy as the producer calls."""
 
-    def bot_start(self, **_kwargs: object) -> None:
-        self.started = True
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def ft_bot_start(self, **_kwargs: object) -> None:
+        self.done.append("start")
+
+    def bot_loop_start(self, **_kwargs: object) -> None:
+        self.done.append("loop")
+
+    def ft_bot_cleanup(self) -> None:
+        self.done.append("cleanup")
 
 
 class Producing(CandleProducer, Base):
-    pass
+    timeframe = "1m"
 
 
-def a_bot(**feed: Any) -> tuple[Producing, SimpleNamespace]:
-    exchange = SimpleNamespace(
-        _api_async=SimpleNamespace(fetch_ohlcv="original"), _exchange_ws=SimpleNamespace(get_ohlcv="original")
+class Ccxt:
+    markets = ("BTC/USDT", "ETH/USDT")
+
+    def __init__(self) -> None:
+        self.fetch_ohlcv: Any = "original"
+        self.closed = False
+
+    def on_rest_response(self, *_args: object) -> None:
+        pass
+
+    def set_markets_from_exchange(self, source: object) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Bot:
+    def __init__(self, where: Path, **config: Any) -> None:
+        self.ccxt, self.twin = Ccxt(), Ccxt()
+        self.exchange = SimpleNamespace(
+            _api_async=self.ccxt,
+            _exchange_ws=SimpleNamespace(get_ohlcv="original"),
+            get_option=lambda _name, default: default,
+            ohlcv_candle_limit=lambda *_: 1000,
+        )
+        self.app = SimpleNamespace(router=SimpleNamespace(routes=[]))
+        self.whitelist = ["BTC/USDT"]
+        self.strategy = Producing()
+        self.strategy.config = {
+            "bot_name": "p",
+            "user_data_dir": str(where),
+            "exchange": {"name": "binance"},
+            "api_server": {"ws_token": "secret"},
+        } | config
+        rpc = SimpleNamespace(registered_modules=[SimpleNamespace(app=self.app)])
+        dp: Any = SimpleNamespace(
+            _exchange=self.exchange, _DataProvider__rpc=rpc, current_whitelist=lambda: self.whitelist
+        )
+        self.strategy.dp = dp
+        self.routes: list[tuple[object, object]] = []
+
+    def threads(self) -> int:
+        return sum(thread.name == NAME for thread in threading.enumerate())
+
+
+@pytest.fixture
+def bots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    made: list[Bot] = []
+
+    def bot(**config: Any) -> Bot:
+        made.append(Bot(tmp_path, **config))
+        one = made[-1]
+        monkeypatch.setattr(producer, "twin_of", lambda *_: one.twin)
+        monkeypatch.setattr(producer, "put_up", lambda *args: one.routes.append(args))
+        monkeypatch.setattr(producer, "shared_file", lambda name: tmp_path / f"{name}.json")
+        return one
+
+    yield bot
+    for one in made:
+        one.strategy.ft_bot_cleanup()
+
+
+def test_it_takes_the_place_of_both_candle_sources_and_answers(bots: Any) -> None:
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    assert isinstance(bot.ccxt.fetch_ohlcv, OwnFetch)
+    assert isinstance(bot.exchange._exchange_ws.get_ohlcv, SettledStream)
+    assert bot.twin.fetch_ohlcv == "original", "it is the feed's own already"
+    assert bot.routes[0][0] is bot.app
+    assert bot.threads() == 1
+    assert bot.strategy.done == ["start"]
+
+
+def test_a_second_start_does_nothing_twice(bots: Any) -> None:
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    before = bot.ccxt.fetch_ohlcv
+    bot.strategy.ft_bot_start()
+    assert bot.ccxt.fetch_ohlcv is before
+    assert (len(bot.routes), bot.threads()) == (1, 1)
+
+
+def test_with_the_bot_the_feed_ends(bots: Any) -> None:
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    bot.strategy.ft_bot_cleanup()
+    assert bot.threads() == 0
+    assert bot.twin.closed
+    assert bot.strategy.done == ["start", "cleanup"]
+
+
+def test_every_round_says_that_the_bot_lives_and_what_is_its_own(bots: Any) -> None:
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    outlook = bot.strategy._candle_feed.outlook
+    bot.whitelist = ["ETH/USDT"]
+    before = outlook._beat
+    bot.strategy.bot_loop_start()
+    assert outlook.own_pairs == {"ETH/USDT"}
+    assert outlook._beat > before
+
+
+def test_an_error_in_the_feed_does_not_stop_the_round(bots: Any, caplog: pytest.LogCaptureFixture) -> None:
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    bot.strategy.dp.current_whitelist = lambda: 1 / 0
+    bot.strategy.bot_loop_start()
+    assert bot.strategy.done == ["start", "loop"]
+    assert "ZeroDivisionError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"candle_feed": {"settle": 3}}, "settle"),
+        ({"api_server": {}}, "ws_token"),
+        ({"api_server": {"ws_token": []}}, "ws_token"),
+    ],
+)
+def test_with_a_config_that_cannot_work_it_does_not_start(bots: Any, config: Any, words: str) -> None:
+    bot = bots(**config)
+    with pytest.raises(ValueError, match=words):
+        bot.strategy.ft_bot_start()
+    assert bot.ccxt.fetch_ohlcv == "original"
+    assert (bot.threads(), bot.strategy.done) == (0, [])
+
+
+def test_without_an_api_server_nobody_could_ask_it(bots: Any) -> None:
+    bot = bots()
+    bot.strategy.dp._DataProvider__rpc.registered_modules = [SimpleNamespace(name="telegram")]
+    with pytest.raises(NoServer):
+        bot.strategy.ft_bot_start()
+
+
+def test_a_backtest_is_left_alone(bots: Any) -> None:
+    bot = bots(runmode="backtest")
+    bot.strategy.ft_bot_start()
+    assert bot.ccxt.fetch_ohlcv == "original"
+    assert bot.strategy.done == ["start"]
+
+
+def test_it_does_not_listen_to_itself(bots: Any) -> None:
+    address = {"host": "127.0.0.1", "port": 1, "ws_token": "x"}
+    bot = bots(external_message_consumer={"producers": [{"name": "p", **address}]})
+    bot.strategy.ft_bot_start()
+    assert bot.strategy._candle_feed.state.as_json()["producers"] == {}
+
+
+def test_it_trades_nothing_and_adds_nothing(bots: Any) -> None:
+    frame = pd.DataFrame({"close": [1.0]})
+    strategy = bots().strategy
+    assert (
+        strategy.populate_exit_trend(strategy.populate_entry_trend(strategy.populate_indicators(frame, {}), {}), {})
+        is frame
     )
-    strategy = Producing()
-    strategy.config, strategy.dp = {"candle_feed": feed}, SimpleNamespace(_exchange=exchange)
-    return strategy, exchange
-
-
-def test_a_producer_takes_the_place_of_both_candle_sources() -> None:
-    strategy, exchange = a_bot(settle_seconds=3)
-    strategy.bot_start()
-    assert strategy.started
-    assert isinstance(exchange._api_async.fetch_ohlcv, SettledFetch)
-    assert isinstance(exchange._exchange_ws.get_ohlcv, SettledStream)
-
-
-def test_a_producer_with_a_wrong_setting_does_not_start() -> None:
-    strategy, _ = a_bot(settle=3)
-    with pytest.raises(ValueError, match="settle"):
-        strategy.bot_start()
-
-
-def test_a_producer_trades_nothing_and_adds_the_bits_alone() -> None:
-    frame = pd.DataFrame({name: [1.5] for name in VALUES} | {"date": pd.to_datetime([0], unit="ms", utc=True)})
-    strategy, _ = a_bot()
-    frame = strategy.populate_indicators(frame, {})
-    frame = strategy.populate_exit_trend(strategy.populate_entry_trend(frame, {}), {})
-    assert sorted(frame.columns) == sorted([*VALUES, *BITS, "date"])
