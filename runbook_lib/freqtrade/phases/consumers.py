@@ -13,7 +13,7 @@ from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets
 from runbook_lib.freqtrade.configs.consumer import ConsumerEdit, consumer_config
 from runbook_lib.freqtrade.configs.producer import producer_name
 from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.freqtrade.phases import new_configs, producers
+from runbook_lib.freqtrade.phases import handover, new_configs, producers
 from runbook_lib.gates import at_least, at_most, equal, holds, reported
 from runbook_lib.runner import changing
 from runbook_lib.runner.changing import Planned, Rollout
@@ -41,7 +41,8 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     for host, (_, losses) in found.items():
         for loss in losses:
             phase.report.done(f"{host}: {loss}; the original is kept on the host")
-    return changing.plan(phase, "Consumers", {host: wanted for host, (wanted, _) in found.items()})
+    fed = {host: wanted for host, (wanted, _) in found.items()}
+    return changing.plan(phase, "Consumers", handover.handed_over(phase, fed))
 
 
 def _access(phase: Phase[FreqtradeSite]) -> dict[str, ProducerAccess]:

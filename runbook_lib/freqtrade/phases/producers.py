@@ -12,7 +12,7 @@ from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.configs.units import producer_unit
 from runbook_lib.freqtrade.feed_state import FILES
 from runbook_lib.freqtrade.params import FreqtradeSite
-from runbook_lib.freqtrade.phases import new_configs, reaching
+from runbook_lib.freqtrade.phases import handover, new_configs, reaching
 from runbook_lib.runner import changing
 from runbook_lib.runner.changing import Planned, Rollout
 from runbook_lib.runner.phase import Phase
@@ -35,7 +35,7 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     standing = phase.fleet.on_all(lambda session: Files(session).read(who[session.name].config), who).unwrap()
     secrets = {host: _secrets(standing[host]) for host in who}
     wanted = {host: _wanted(site, bot, secrets) for host, bot in who.items()}
-    return changing.plan(phase, "Producers", wanted)
+    return changing.plan(phase, "Producers", handover.fetched(phase, wanted))
 
 
 def _secrets(standing: bytes | None) -> ProducerSecrets:

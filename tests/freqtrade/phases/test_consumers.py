@@ -246,6 +246,7 @@ def test_what_the_operator_will_miss_is_told_beside_the_plan(monkeypatch: pytest
         on_all=lambda task, hosts: FleetResult(tuple(HostResult(host, task(session(host))) for host in hosts))
     )
     monkeypatch.setattr(consumers, "Files", files)
+    monkeypatch.setattr(consumers.handover, "Files", files)
     monkeypatch.setattr(consumers.changing, "plan", lambda _phase, _title, wanted: wanted)
     wanted: Any = consumers.plan(double)
     assert set(wanted) == {"75", "120"}
