@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-STATES = ("starting", "waiting", "serving", "fallback", "blocked", "takeover")
+STATES = ("starting", "serving", "fallback", "blocked", "takeover")
 
 Labels = dict[str, str]
 Samples = Iterator[tuple[Labels, float]]

@@ -169,13 +169,6 @@ class FeedState:
             self._dirty = True
         self.write()
 
-    def wait(self, why: str) -> None:
-        """Note that the bot has just begun and waits for producers; later on, waiting is no state of its own."""
-        with self._lock:
-            if self._state == "starting":
-                self._change("waiting", "", why)
-        self.write()
-
     def turn(self) -> None:
         """End one round of the bot: say what changed, write if something did."""
         with self._lock:

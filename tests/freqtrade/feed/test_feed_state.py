@@ -194,15 +194,6 @@ def test_a_probe_refused_again_and_again_writes_no_line(producer: Kept, caplog: 
     assert len(producer.read()["events"]) == 5  # the timeline has them all
 
 
-def test_waiting_is_a_state_of_the_start_alone(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    for _ in range(3):
-        kept.state.wait("the producers begin, too")
-        kept.serve()
-        kept.turn()
-    assert [line.split(": ")[0] for line in said(caplog)] == ["starting -> waiting", "waiting -> serving"]
-
-
 def test_the_last_events_are_kept(kept: Kept) -> None:
     for number in range(EVENTS + 10):
         kept.state.link("first", "dead" if number % 2 else "alive")
