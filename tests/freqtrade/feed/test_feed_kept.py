@@ -1,0 +1,191 @@
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from runbook_lib.freqtrade.feed.candle.series import Candles, Key
+from runbook_lib.freqtrade.feed.candle.store import CandleStore
+from runbook_lib.freqtrade.feed.candle.wire import Want
+from runbook_lib.freqtrade.feed.peers import kept as module
+from runbook_lib.freqtrade.feed.peers.kept import ALIVE_SECONDS, DEEPEST, KEPT_SECONDS, Series
+from runbook_lib.freqtrade.feed.peers.outlook import Outlook
+from runbook_lib.freqtrade.feed.reasons import Reason
+
+STEP = 60_000
+FORMING = 30_000_000 * STEP
+OWN, THEIRS, NOBODYS = Key("A/X", "1m", "spot"), Key("B/X", "1m", "spot"), Key("N/X", "1m", "spot")
+
+
+@dataclass
+class Peer:
+    name: str
+    owns: frozenset[str] = frozenset()
+    held: tuple[Key, ...] = ()
+    trouble: Reason | None = None
+
+
+class Bench:
+    """Producer "m", which owns A/X, beside "b", which owns B/X."""
+
+    def __init__(self) -> None:
+        self.now, self.store = FORMING / 1000 + 3, CandleStore()
+        guard: Any = SimpleNamespace(state="closed")
+        self.outlook = Outlook(self.store, guard, lambda: False, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook.own_pairs = frozenset({"A/X"})
+        self.peer = Peer("b", frozenset({"B/X"}), (THEIRS,))
+        has_market = {"A/X", "B/X", "N/X"}.__contains__
+        self.series = Series("m", 2.0, self.store, self.outlook, (self.peer,), has_market, lambda: self.now)
+        self.series.looked_at = self.now
+
+    def want(self, key: Key, back: int = 50) -> str:
+        return self.series.want(Want(key, FORMING - back * STEP, FORMING - STEP))
+
+    def hold(self, key: Key, first: int, last: int = 1) -> None:
+        dates = [FORMING - back * STEP for back in range(last, first + 1)]
+        self.store.put(key, Candles.of([[date, 1.0, 1.0, 1.0, 1.0, 1.0] for date in dates]))
+
+    def missing(self) -> set[Key]:
+        return {key for key, _ in self.series.missing()}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_the_owner_sees_to_its_pairs_in_every_timeframe(bench: Bench) -> None:
+    assert bench.series.sees_to(OWN) == bench.series.sees_to(OWN._replace(timeframe="5m")) == "m"
+    assert bench.series.sees_to(THEIRS) == "b"
+    bench.peer.trouble = Reason.DEAD
+    assert bench.series.sees_to(THEIRS) == "b", "dead or not, it is that one's business"
+
+
+def test_where_there_is_no_owner_the_first_by_name_that_lives_sees_to_it(bench: Bench) -> None:
+    assert bench.series.sees_to(NOBODYS) == "b"
+    bench.peer.trouble = Reason.DEAD
+    assert bench.series.sees_to(NOBODYS) == "m"
+
+
+def test_what_the_others_see_to_is_kept_here_too(bench: Bench) -> None:
+    bench.peer.held = (THEIRS, OWN, NOBODYS, Key("B/X", "1w", "spot"), Key("B/X", "1m", "futures"))
+    bench.series.follow()
+    assert bench.series.held() == [THEIRS, NOBODYS]
+    assert bench.missing() == {THEIRS, NOBODYS}
+
+
+def test_one_that_is_in_trouble_is_not_followed_but_what_was_kept_stays(bench: Bench) -> None:
+    bench.peer.trouble = Reason.CLOCK
+    bench.series.follow()
+    assert not bench.series.held()
+    bench.peer.trouble = None
+    bench.series.follow()
+    bench.peer.trouble = Reason.DEAD
+    bench.now += KEPT_SECONDS
+    bench.series.follow()
+    bench.series.forget()
+    assert bench.series.held() == [THEIRS]
+
+
+def test_what_nobody_wants_any_more_is_dropped(bench: Bench) -> None:
+    bench.want(NOBODYS)
+    bench.hold(NOBODYS, 10)
+    bench.now += KEPT_SECONDS + 3 * 60 - 1
+    assert not bench.series.forget()
+    bench.now += 2
+    assert bench.series.forget() == [NOBODYS]
+    assert not bench.series.held()
+    assert not bench.store.series()
+
+
+def test_dropping_never_touches_the_bots_own_candles(bench: Bench) -> None:
+    bench.want(OWN)
+    bench.hold(OWN, 10)
+    bench.now += 10_000
+    assert bench.series.forget() == [OWN]
+    assert bench.store.series() == (OWN,)
+
+
+def test_wanting_again_keeps_it(bench: Bench) -> None:
+    bench.want(NOBODYS)
+    bench.now += KEPT_SECONDS
+    bench.want(NOBODYS)
+    bench.now += KEPT_SECONDS
+    assert not bench.series.forget()
+
+
+def test_what_cannot_be_had_is_not_taken_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "timeframe" in bench.want(OWN._replace(timeframe="1M"))
+    assert "market" in bench.want(Key("Q/X", "1m", "spot"))
+    monkeypatch.setattr(module, "MOST_SERIES", 1)
+    assert not bench.want(NOBODYS)
+    assert "too many" in bench.want(THEIRS)
+    assert not bench.want(NOBODYS)
+
+
+def test_a_settled_candle_that_is_not_held_is_missing(bench: Bench) -> None:
+    bench.want(NOBODYS, back=5)
+    bench.hold(NOBODYS, 5, last=2)
+    bench.now = FORMING / 1000 + 1.9
+    assert not bench.missing(), "not before it has settled"
+    bench.now = FORMING / 1000 + 2.0
+    assert bench.missing() == {NOBODYS}
+    bench.hold(NOBODYS, 1)
+    assert not bench.missing()
+
+
+def test_the_bots_own_series_is_the_bots_business_but_for_its_depth(bench: Bench) -> None:
+    bench.want(OWN, back=5)
+    assert not bench.missing()
+    bench.hold(OWN, 5, last=4)
+    assert not bench.missing()
+    bench.want(OWN, back=10)
+    assert bench.missing() == {OWN}
+    assert bench.series.brings(OWN)
+    assert bench.series.held() == []
+
+
+def test_depth_has_an_end(bench: Bench) -> None:
+    bench.want(NOBODYS, back=10 * DEEPEST)
+    (_, kept), *_ = bench.series.missing()
+    assert kept.since == FORMING - DEEPEST * STEP
+
+
+def test_where_the_exchange_has_nothing_older_nobody_waits_for_it(bench: Bench) -> None:
+    bench.hold(OWN, 5)
+    bench.want(OWN, back=10)
+    ((_, kept),) = bench.series.missing()
+    kept.begins = True
+    assert not bench.missing()
+    assert not bench.series.brings(OWN)
+
+
+def test_it_promises_to_bring_only_what_is_its_own_business(bench: Bench) -> None:
+    bench.want(THEIRS)
+    bench.want(NOBODYS)
+    assert not bench.series.brings(THEIRS)
+    assert not bench.series.brings(NOBODYS), "b sees to it"
+    bench.peer.trouble = Reason.DEAD
+    assert bench.series.brings(NOBODYS)
+    ((_, kept),) = [each for each in bench.series.missing() if each[0] == NOBODYS]
+    kept.asking = True
+    assert not bench.series.brings(NOBODYS), "two that ask each other would promise for ever"
+    kept.asking, kept.not_before = False, bench.now + 5
+    assert not bench.series.brings(NOBODYS)
+    assert THEIRS in bench.missing()
+    assert NOBODYS not in bench.missing()
+
+
+def test_a_clock_that_is_set_back_makes_no_pause_of_hours(bench: Bench) -> None:
+    bench.peer.trouble = Reason.DEAD
+    bench.want(NOBODYS)
+    ((_, kept),) = bench.series.missing()
+    kept.not_before = bench.now + 3600
+    assert bench.missing() == {NOBODYS}
+
+
+def test_one_that_no_longer_looks_round_keeps_nothing(bench: Bench) -> None:
+    bench.want(NOBODYS)
+    assert bench.series.keeps(NOBODYS)
+    bench.now += ALIVE_SECONDS
+    assert not bench.series.keeps(NOBODYS)
