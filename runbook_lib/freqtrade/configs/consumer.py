@@ -107,7 +107,7 @@ def _losses(before: ConfigText, after: ConfigText) -> Iterator[str]:
     if lost:
         yield f"comments that stood inside a setting that is replaced whole go: {' '.join(lost)}"
     listened = before.data.get("external_message_consumer")
-    if "candle_feed" not in before.data and isinstance(listened, Mapping) and listened.get("enabled"):
+    if isinstance(listened, Mapping) and listened.get("enabled"):
         names = [str(each.get("name")) for each in listened.get("producers") or [] if isinstance(each, Mapping)]
         yield f"it no longer listens to {', '.join(names) or 'producers of its own'} by freqtrade's own consumer"
 

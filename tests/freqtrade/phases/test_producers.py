@@ -81,6 +81,7 @@ class Planning:
         monkeypatch.setattr(
             producers, "Files", lambda on: SimpleNamespace(read=lambda path: self.standing.get((on.name, path)))
         )
+        monkeypatch.setattr(producers.handover, "fetched", lambda _phase, wanted: wanted)  # not asked here
         monkeypatch.setattr(producers.changing, "plan", lambda _phase, _title, wanted: wanted)
 
     def plan(self) -> dict[str, Wanted]:
