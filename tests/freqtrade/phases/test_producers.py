@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,7 @@ from phase_double import PhaseDouble, host_plan
 from runbook_lib.change.resources import Wanted
 from runbook_lib.change.rollout import Attempt
 from runbook_lib.freqtrade.configs.producer import producer_config_path
+from runbook_lib.freqtrade.feed.exchange.breaker import shared_file
 from runbook_lib.freqtrade.phases import producers
 from runbook_lib.gates import equal
 from runbook_lib.runner.changing import Planned, Rollout
@@ -147,4 +149,4 @@ def test_all_that_the_feed_leaves_behind_is_known(planning: Planning) -> None:
     folders = ("candle_feed", "candle_feed/candle", "candle_feed/exchange", "candle_feed/peers")
     assert leaves >= {f"freqtrade/user_data/strategies/{folder}/__pycache__" for folder in folders}
     assert leaves >= {"freqtrade/user_data/candle_feed_state.json", "freqtrade/user_data/candle_feed_state.prom"}
-    assert ".cache/candle_feed" in leaves
+    assert str(shared_file("binance").parent.relative_to(Path.home())) in leaves
