@@ -117,6 +117,7 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     still = STILL_SECONDS + float(config.get("internals", {}).get("process_throttle_secs", 5))
     outlook = Outlook(store, breaker, lambda: check.wrong, timeframe, candle_type, still)
     outlook.own_pairs = frozenset(dp.current_whitelist())
+    outlook.beat()
     series = Series(name, settings.settle_seconds, store, outlook, links, lambda pair: pair in (bots.markets or {}))
     standby = Standby(
         series,

@@ -141,7 +141,7 @@ def test_the_bots_own_series_is_the_bots_business_but_for_its_depth(bench: Bench
     assert not bench.missing()
     bench.want(OWN, back=10)
     assert bench.missing() == {OWN}
-    assert bench.series.brings(OWN)
+    assert bench.series.brings(OWN, peer=False)
     assert bench.series.held() == []
 
 
@@ -157,23 +157,30 @@ def test_where_the_exchange_has_nothing_older_nobody_waits_for_it(bench: Bench) 
     ((_, kept),) = bench.series.missing()
     kept.begins = True
     assert not bench.missing()
-    assert not bench.series.brings(OWN)
+    assert not bench.series.brings(OWN, peer=False)
 
 
-def test_it_promises_to_bring_only_what_is_its_own_business(bench: Bench) -> None:
+def test_a_producer_is_promised_only_what_does_not_come_from_itself(bench: Bench) -> None:
     bench.want(THEIRS)
     bench.want(NOBODYS)
-    assert not bench.series.brings(THEIRS)
-    assert not bench.series.brings(NOBODYS), "b sees to it"
+    assert not bench.series.brings(THEIRS, peer=True)
+    assert not bench.series.brings(NOBODYS, peer=True), "b sees to it"
     bench.peer.trouble = Reason.DEAD
-    assert bench.series.brings(NOBODYS)
+    assert bench.series.brings(NOBODYS, peer=True)
     ((_, kept),) = [each for each in bench.series.missing() if each[0] == NOBODYS]
     kept.asking = True
-    assert not bench.series.brings(NOBODYS), "two that ask each other would promise for ever"
-    kept.asking, kept.not_before = False, bench.now + 5
-    assert not bench.series.brings(NOBODYS)
-    assert THEIRS in bench.missing()
-    assert NOBODYS not in bench.missing()
+    assert not bench.series.brings(NOBODYS, peer=True), "two that ask each other would promise for ever"
+
+
+def test_a_consumer_is_promised_what_will_come_from_whomever(bench: Bench) -> None:
+    bench.want(THEIRS)
+    ((_, kept),) = bench.series.missing()
+    assert bench.series.brings(THEIRS, peer=False)
+    kept.asking = True
+    assert bench.series.brings(THEIRS, peer=False)
+    kept.not_before = bench.now + 5
+    assert not bench.series.brings(THEIRS, peer=False)
+    assert not bench.missing()
 
 
 def test_a_clock_that_is_set_back_makes_no_pause_of_hours(bench: Bench) -> None:

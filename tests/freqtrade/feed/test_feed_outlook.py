@@ -35,8 +35,16 @@ class Bench:
     def hold(self, key: Key, date: int) -> None:
         self.store.put(key, Candles.of([[date, 1.0, 1.0, 1.0, 1.0, 1.0]]))
 
-    def why(self, key: Key = OWN, need: int = FORMING - STEP, *, kept: bool = False, blocked: bool = False) -> str:
-        return self.outlook.why_not(key, need, kept=kept, blocked=blocked)
+    def why(
+        self,
+        key: Key = OWN,
+        need: int = FORMING - STEP,
+        *,
+        kept: bool = False,
+        blocked: bool = False,
+        peer: bool = True,
+    ) -> str:
+        return self.outlook.why_not(key, need, kept=kept, blocked=blocked, peer=peer)
 
 
 @pytest.fixture
@@ -53,6 +61,13 @@ def test_one_that_is_not_in_step_promises_nothing(bench: Bench) -> None:
     assert bench.why() == BEHIND
     bench.hold(OWN, FORMING - 3 * STEP)
     assert bench.why() == BEHIND
+
+
+def test_a_consumer_may_wait_for_a_bot_that_has_just_begun_but_no_producer_that_it_will_ask(bench: Bench) -> None:
+    assert bench.why(peer=True) == BEHIND
+    assert not bench.why(peer=False)
+    bench.now += 36
+    assert bench.why(peer=False) == STILL
 
 
 def test_a_bot_that_stands_still_is_not_waited_for(bench: Bench) -> None:

@@ -135,11 +135,13 @@ async def test_while_the_others_are_asked_nothing_is_promised(bench: Bench) -> N
     why: list[str] = []
 
     async def others(_key: Key, _window: Window) -> Reason:
-        why.append(bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False))
+        why.append(bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False, peer=True))
         return Reason.MISSING
 
     bench.own.others = others
-    bench.exchange.meanwhile = lambda: why.append(bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False))
+    bench.exchange.meanwhile = lambda: why.append(
+        bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False, peer=True)
+    )
     await bench.ask()
     assert why == [BEHIND, ""]
 
@@ -149,12 +151,12 @@ async def test_where_the_exchange_does_not_answer_the_others_may_have_it(bench: 
     bench.exchange.error = ConnectionResetError("cut")
     bench.theirs = rows(FORMING - 7 * STEP, FORMING)
     assert await bench.ask() == bench.theirs
-    assert bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False) == ""
+    assert bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False, peer=True) == ""
     bench.theirs = Reason.DEAD
     bench.now += 60
     with pytest.raises(ConnectionResetError):
         await bench.ask()
-    assert bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False) == UNANSWERED
+    assert bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False, peer=True) == UNANSWERED
 
 
 async def test_while_the_exchange_refuses_freqtrade_is_told_in_its_way(bench: Bench) -> None:
@@ -194,9 +196,9 @@ async def test_candles_that_are_none_stop_nobody(bench: Bench) -> None:
 
 async def test_every_request_is_a_sign_of_life(bench: Bench) -> None:
     bench.in_step()
-    assert bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False)
+    assert bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False, peer=True)
     await bench.ask()
     bench.now += 60
-    assert bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False)
+    assert bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False, peer=True)
     bench.own.keep(KEY, [])
-    assert not bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False)
+    assert not bench.outlook.why_not(KEY, FORMING, kept=False, blocked=False, peer=True)

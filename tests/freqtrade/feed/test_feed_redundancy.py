@@ -52,6 +52,23 @@ def test_both_at_once_from_nothing_download_every_pair_once(tmp_path: Path) -> N
     told(story, tmp_path)
 
 
+def test_after_a_power_cut_everybody_waits_for_the_producers(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = Consumer(world, timeframes=("1m", "5m"))
+        world.producer("a").begin()
+        await until(0.1)
+        task = asyncio.create_task(consumer.run(depth=1000))
+        await until(1.5)
+        world.producer("b").begin()
+        await until(50)
+        assert not consumer.direct
+        asked = [(call.pair, call.timeframe) for call in world.exchange.calls]
+        assert len(asked) == len(set(asked)) == 2 * len(EVERY)
+        task.cancel()
+
+    told(story, tmp_path)
+
+
 def test_each_pair_is_downloaded_once_a_candle(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         consumer = await running(world)
@@ -111,6 +128,159 @@ def test_a_dead_one_that_comes_back_gets_what_is_its_own_without_a_request(tmp_p
         where = tmp_path / str(back)
         where.mkdir()
         told(one(back), where)
+
+
+def test_one_that_hangs_is_replaced_and_goes_on_later_without_a_request(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        await until(110)
+        world.producers["a"].awake.clear()  # SIGSTOP: connections are accepted, nothing is answered
+        await until(330)
+        stopped = world.exchange.by("a")
+        world.producers["a"].awake.set()
+        await until(355)
+        assert world.exchange.by("a") == stopped, "the other one had all that it missed"
+        assert world.producers["a"].newest() == {240}
+        await until(480)
+        counts = world.exchange.per_candle(EPOCH + 120, EPOCH + 480)
+        assert len(counts) == 6 * len(EVERY)
+        assert set(counts.values()) == {1}
+        assert not consumer.direct
+        assert max(consumer.ages[len(EVERY) :]) < 2.0 + 3.0 + 4.0 + 1.0
+
+    told(story, tmp_path)
+
+
+def test_one_that_the_exchange_refuses_is_fed_by_the_other(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        await until(110)
+        world.exchange.refuses = {"a"}
+        await until(420)
+        assert world.producers["a"].newest() == {360 - 60}, "its own bot misses nothing"
+        assert not consumer.direct
+        assert world.exchange.by("a", since=EPOCH + 120) <= 8
+        world.exchange.refuses = set()
+        await until(900)
+        assert world.producers["b"].state.as_json()["takeover"] == {}
+        assert not consumer.direct
+        assert {call.who for call in world.exchange.calls if call.pair == "A1/USDT" and call.at > EPOCH + 840} == {"a"}
+
+    told(story, tmp_path)
+
+
+def test_one_that_cannot_reach_the_exchange_is_fed_by_the_other(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        await until(110)
+        world.exchange.cut = {"a"}
+        await until(300)
+        assert world.producers["a"].newest() == {240 - 60 + 0}
+        assert not consumer.direct
+        assert world.exchange.by("b", since=EPOCH + 120) == 3 * len(EVERY)
+
+    told(story, tmp_path)
+
+
+def test_one_whose_clock_is_wrong_is_replaced_and_puts_nothing_wrong_into_the_feed(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        await until(110)
+        world.producers["a"].ahead = 30.0
+        await until(300)
+        assert not consumer.direct  # the consumer compares every value with what the exchange settled on
+        world.producers["a"].ahead = 0.0
+        await until(600)
+        assert not consumer.direct
+        for pair in PAIRS["a"]:
+            assert {call.who for call in world.exchange.calls if call.pair == pair and call.at > EPOCH + 540} == {"a"}
+
+    told(story, tmp_path)
+
+
+def test_both_dead_are_told_at_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        await until(110)
+        for producer in world.producers.values():
+            await producer.kill()
+        await until(190)
+        assert {str(reason) for _, _, reason in consumer.direct} == {"no producer answers"}
+        assert max(at % 60 for at, _, _ in consumer.direct) < 2.0, "the exchange is asked as soon as ever"
+
+    told(story, tmp_path)
+
+
+def test_what_consumers_want_besides_is_downloaded_once_and_survives_its_producer(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        more = Consumer(world, "d", ("1m", "5m"))
+        task = asyncio.create_task(more.run(depth=300))
+        await until(290)
+        first_of_5m = [call for call in world.exchange.calls if call.timeframe == "5m"]
+        assert len(first_of_5m) == len(EVERY), "by the pair's owner, once"
+        await until(590)
+        await world.producers["a"].kill()
+        await until(960)
+        world.producers["a"].begin()
+        await until(1260)
+        of_5m = [(call.pair, int(call.at // 300)) for call in world.exchange.calls if call.timeframe == "5m"]
+        assert len(of_5m) == len(set(of_5m)) == 5 * len(EVERY)
+        assert not more.direct
+        assert not consumer.direct
+        task.cancel()
+
+    told(story, tmp_path)
+
+
+def test_the_older_candles_that_a_consumer_wants_are_downloaded_once(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        deep = Consumer(world, "d")
+        task = asyncio.create_task(deep.run(depth=2500))
+        await until(115)
+        assert not deep.direct
+        older = [call for call in world.exchange.calls if call.since is not None]
+        assert len(older) == 2 * len(EVERY)
+        again = Consumer(world, "e")
+        other = asyncio.create_task(again.run(depth=2500))
+        await until(118)
+        assert not again.direct
+        assert len([call for call in world.exchange.calls if call.since is not None]) == 2 * len(EVERY)
+        task.cancel()
+        other.cancel()
+
+    told(story, tmp_path)
+
+
+def test_a_line_that_is_cut_between_the_producers_leaves_consumers_served(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        consumer = await running(world)
+        await until(110)
+        world.partitioned = {("a", "b"), ("b", "a")}
+        await until(300)
+        assert not consumer.direct
+        world.partitioned = set()
+        await until(420)
+        counts = world.exchange.per_candle(EPOCH + 360, EPOCH + 420)
+        assert set(counts.values()) == {1}
+
+    told(story, tmp_path)
+
+
+def test_without_another_producer_it_is_on_its_own(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        world.producer("a").begin(tuple(EVERY))
+        await until(20)
+        consumer = Consumer(world)
+        task = asyncio.create_task(consumer.run())
+        await until(310)
+        counts = world.exchange.per_candle(EPOCH, EPOCH + 300)
+        assert set(counts.values()) == {1}
+        assert not consumer.direct
+        task.cancel()
+
+    told(story, tmp_path)
 
 
 def told_by(world: World, name: str) -> list[str]:

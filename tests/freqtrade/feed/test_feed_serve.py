@@ -111,7 +111,7 @@ async def test_nobody_is_kept_waiting_for_ever(bench: Bench, wait: float) -> Non
 
 async def test_what_will_not_come_is_said_at_once(bench: Bench) -> None:
     begun = bench.now
-    told = await bench.tell(OWN, wait=4.0)
+    told = await bench.tell(OWN, wait=4.0, who="peer")
     assert (told.status, told.why) == (Status.NO, BEHIND)
     assert bench.now == begun
 

@@ -216,6 +216,7 @@ class Producer:
         self.feed = Feed(links, settings, self.state, self.clock)
         self.outlook = Outlook(self.store, breaker, lambda: self.check.wrong, "1m", "spot", 35.0, self.clock)
         self.outlook.own_pairs = frozenset(self.pairs)
+        self.outlook.beat()
         self.series = Series(name, settings.settle_seconds, self.store, self.outlook, links, EVERYTHING, self.clock)
         self.standby = Standby(self.series, self.feed, direct, self.state, settings.takeover_seconds, sleep=self._sleep)
         peers = frozenset(link.name for link in links)

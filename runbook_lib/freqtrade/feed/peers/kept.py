@@ -131,17 +131,17 @@ class Series:
         """Whether a series is kept up to date by one who lives."""
         return key in self._kept and 0 <= self.clock() - self.looked_at < ALIVE_SECONDS
 
-    def brings(self, key: Key) -> bool:
-        """Whether what is missing of a series is about to be downloaded, its newest candles or older ones."""
+    def brings(self, key: Key, *, peer: bool) -> bool:
+        """Whether what is missing of a series is about to be brought, its newest candles or older ones.
+
+        ``peer``: whether another producer asks. It is promised nothing that may have to come from itself.
+        """
         kept = self._kept.get(key)
-        return (
-            kept is not None
-            and self.keeps(key)
-            and not kept.asking
-            and not self._pausing(kept)
-            and self.sees_to(key) == self.name
-            and (self.behind(key) or self.shallow(key, kept))
-        )
+        if kept is None or not self.keeps(key) or self._pausing(kept):
+            return False
+        if peer and (kept.asking or self.sees_to(key) != self.name):
+            return False
+        return self.behind(key) or self.shallow(key, kept)
 
     def sees_to(self, key: Key) -> str:
         """Return the name of the producer whose business a series is."""

@@ -88,10 +88,11 @@ class Outlook:
         """Whether the exchange may not be asked. Looks into a file: not to be called for each of many series."""
         return self.breaker.state != "closed"
 
-    def why_not(self, key: Key, need: int, *, kept: bool, blocked: bool) -> str:
+    def why_not(self, key: Key, need: int, *, kept: bool, blocked: bool, peer: bool) -> str:
         """Return why the candle that opens at ``need`` (ms) will not come, or an empty string if it will.
 
-        ``kept``: whether the standby keeps this series; ``blocked``: as it returns.
+        ``kept``: whether the standby keeps this series; ``blocked``: as it returns; ``peer``: whether another producer
+        asks. A bot that has just begun, or stood still, asks the others first: if both promised, both would wait.
         """
         step = timeframe_ms(key.timeframe)
         if step is None:
@@ -103,7 +104,7 @@ class Outlook:
             (key in self._under_way, ""),
             (blocked, BLOCKED),
             (not own and not kept, UNHELD),
-            (not self.in_step(key), BEHIND),
+            (not self.in_step(key) and (peer or not own), BEHIND),
             (own and now - self._beat > self.fresh_seconds, STILL),
             (self._failed.get(key, 0.0) >= (need + step) / 1000, UNANSWERED),
         )

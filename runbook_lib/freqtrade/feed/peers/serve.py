@@ -76,15 +76,15 @@ class Counter:
 
     def _tell(self, want: Want, who: str, *, blocked: bool) -> Told:
         # the other producers ask for what they see to themselves: that makes nobody here download it
-        from_consumer = who not in self.peers
-        unwilling = self.series.want(want) if from_consumer else ""
-        held, brought = self.store.get(want.key), self.series.brings(want.key)
+        peer = who in self.peers
+        unwilling = "" if peer else self.series.want(want)
+        held, brought = self.store.get(want.key), self.series.brings(want.key, peer=peer)
         if held.newest is not None and held.newest >= want.need:
-            if from_consumer and brought and int(held.dates[0]) > want.since:
+            if not peer and brought and int(held.dates[0]) > want.since:
                 return Told(want.key, Status.COMING, "", NONE)
             return Told(want.key, Status.HAVE, "", held.between(want.since, held.newest))
         keeps = self.series.keeps(want.key)
-        why = self.outlook.why_not(want.key, want.need, kept=keeps, blocked=blocked)
+        why = self.outlook.why_not(want.key, want.need, kept=keeps, blocked=blocked, peer=peer)
         if not why or (brought and not blocked):
             return Told(want.key, Status.COMING, "", NONE)
         return Told(want.key, Status.NO, unwilling or why, NONE)
