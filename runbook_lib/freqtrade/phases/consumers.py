@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 
 from runbook_lib.change.resources import File, Unit, Wanted
 from runbook_lib.errors import ChangeError, RunbookError
@@ -23,6 +24,7 @@ from runbook_lib.view.tables import GateView
 
 HISTORY = 1500  # candles asked of each consumer
 WRITTEN_IN_WHOLE_SECONDS = 1.0  # systemd tells no fractions
+TOLD_WITHIN_SECONDS = 15.0  # a bot's round takes five, and longer where many share two cores
 ENOUGH_HISTORY = 900  # candles; freqtrade itself starts with one page of 1000, less the forming one
 START_CHECKS = ("own candle requests since start", "history handed over")
 _CACHE_TAG = """
@@ -156,7 +158,7 @@ def _started(phase: Phase[FreqtradeSite], hosts: tuple[str, ...]) -> list[Check]
         bot = who[session.name]
         unit = Units(session, site.units).observe([bot.unit])[bot.unit]
         held = bots.newest(session, site, bot, HISTORY)
-        return _start(session.name, feed_state.read(session, site), held, unit.active_since, producing)
+        return _start(session.name, _report(session, site, producing), held, unit.active_since, producing)
 
     found = phase.fleet.on_all(look, hosts)
     return [
@@ -166,6 +168,19 @@ def _started(phase: Phase[FreqtradeSite], hosts: tuple[str, ...]) -> list[Check]
             [reported("feed", result.error, expected="serves", host=host)] if result.error else result.unwrap()
         )
     ]
+
+
+def _report(session: Session, site: FreqtradeSite, producing: list[str]) -> feed_state.FeedReport:
+    """Read what a feed says once it tells of every producer: it writes at the end of a round, after the bot has them.
+
+    After some seconds it is taken as it is.
+    """
+    until = time.monotonic() + TOLD_WITHIN_SECONDS
+    while True:
+        report = feed_state.read(session, site)
+        if all(report.by_producer.get(name) for name in producing) or time.monotonic() >= until:
+            return report
+        time.sleep(1.0)
 
 
 def _start(

@@ -99,12 +99,32 @@ def test_a_consumer_of_which_nothing_can_be_read_fails_by_name(monkeypatch: pyte
         consumers, "Units", lambda *_: SimpleNamespace(observe=lambda names: dict.fromkeys(names, unit))
     )
     monkeypatch.setattr(consumers.feed_state, "read", lambda *_: report)
+    monkeypatch.setattr(consumers, "TOLD_WITHIN_SECONDS", 0.0)
     monkeypatch.setattr(consumers.bots, "newest", lambda *_: CandleSet("120", {}))
     double = phase()
     double.fleet = SimpleNamespace(on_all=look)
     checks = consumers._started(double, ("120", "121"))
     assert (checks[0].name, checks[0].verdict) == ("the feed speaks of this start", Verdict.SUCCESSFUL)
     assert (checks[-1].host, checks[-1].observed, checks[-1].verdict) == ("121", "no answer", Verdict.FAILED)
+
+
+@pytest.mark.parametrize(("rounds", "told"), [(3, {"producer-73": 2, "producer-108": 2}), (99, {"producer-73": 2})])
+def test_a_feed_has_some_seconds_to_tell_who_answered_it(
+    monkeypatch: pytest.MonkeyPatch, rounds: int, told: dict[str, int]
+) -> None:
+    """It writes when a bot's round is over; by then the bot holds its candles for a while, and is looked at."""
+    now = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0], sleep=lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(consumers, "time", clock)
+
+    def read(*_: object) -> FeedReport:
+        counts = {"producer-73": 2, **({"producer-108": 2} if now[0] >= rounds else {})}
+        return FeedReport(started=100.0, state="serving", served=4, own_requests=0, fallbacks={}, by_producer=counts)
+
+    monkeypatch.setattr(consumers.feed_state, "read", read)
+    session: Any = SimpleNamespace(name="75")
+    assert consumers._report(session, phase().site, ["producer-73", "producer-108"]).by_producer == told
+    assert now[0] == min(rounds, 15)
 
 
 def test_a_dry_run_touches_nothing() -> None:
