@@ -273,6 +273,39 @@ async def test_stays_within_the_budget(ccxt: Ccxt, tmp_path: Path) -> None:
         task.cancel()
 
 
+async def test_those_who_wait_for_weight_leave_when_the_exchange_refuses(ccxt: Ccxt, tmp_path: Path) -> None:
+    bot, other = Bot(ccxt, tmp_path / "b.json", weight=20), Bot(ccxt, tmp_path / "b.json")
+    tasks = [asyncio.create_task(bot.take(pair)) for pair in PAIRS]
+    await asyncio.wait(tasks, timeout=0.3)
+    ccxt.status = lambda _symbol: 418
+    await other.take()
+    assert [await task for task in tasks].count([]) == 90
+    assert len(ccxt.asked) == 11
+
+
+async def test_the_exchanges_own_count_is_heard_for_as_long_as_its_minute_lasts(ccxt: Ccxt, bot: Bot) -> None:
+    ccxt.headers = {"X-MBX-USED-WEIGHT-1M": "777"}
+    await bot.take()
+    assert bot.budget.used == bot.notes[-1][3] == 777
+    ccxt.now += 54
+    assert bot.budget.used == 777
+    ccxt.now += 1.1
+    assert bot.budget.used == 2
+
+
+async def test_of_two_answers_to_one_call_the_last_counts(ccxt: Ccxt, bot: Bot) -> None:
+    fetch, ccxt.headers = ccxt.fetch_ohlcv, {"Retry-After": "300"}
+
+    async def markets_first(*asked: Any) -> list[list[float]]:
+        await fetch(*asked)
+        ccxt.status, ccxt.headers = lambda _symbol: 429, {}
+        return await fetch(*asked)
+
+    bot.direct.fetch = markets_first
+    assert await bot.take() == []
+    assert bot.breaker.reason == "refused with 429, 1 in a row"
+
+
 async def test_a_state_that_cannot_be_kept_costs_no_candle(ccxt: Ccxt, bot: Bot) -> None:
     def full(*_: object) -> None:
         raise OSError("disk full")
