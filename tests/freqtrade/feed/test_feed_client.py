@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -70,6 +71,7 @@ def test_an_answer_is_believed_and_remembered() -> None:
         ({"replies": (502, b"x" * 9999)}, Reason.DEAD, "dead", f"its api_server answers 502: {'x' * 200}"),
         ({"off": 1.5}, Reason.CLOCK, "clock", "its clock is +1.5 s off"),
         ({"off": -3.0}, Reason.CLOCK, "clock", "its clock is -3.0 s off"),
+        ({"off": math.nan}, Reason.CLOCK, "clock", "its clock is +nan s off"),
     ],
 )
 def test_why_a_producer_is_not_asked_for_candles(

@@ -129,7 +129,8 @@ class Client:
     def _believe(self, answer: Answer, sent: float, arrived: float, round_trip_ms: float | None) -> Answer | Reason:
         # it read its clock somewhere between sending and arrival
         off = answer.clock - (sent + arrived) / 2
-        if abs(off) > self.clock_seconds + abs(arrived - sent) / 2:
+        right = abs(off) <= self.clock_seconds + abs(arrived - sent) / 2
+        if not right:  # one that is no number is not right, either
             return self._stand(Reason.CLOCK, f"its clock is {off:+.1f} s off")
         self.owns, self.held = answer.owns, answer.held
         self.trouble, self.why = None, ""
