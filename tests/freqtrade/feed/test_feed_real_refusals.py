@@ -65,11 +65,13 @@ def config(bot: str) -> dict[str, Any]:
 
 
 START = """
-import os, sys
+import os, signal, sys
 import freqtrade.freqtradebot, freqtrade.main, freqtrade.resolvers.strategy_resolver, freqtrade.worker  # once for all
 
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the last of them
 for home in sys.argv[1:]:
     if not os.fork():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(home)
         os.environ["HOME"] = home
         log = os.open("log", os.O_WRONLY | os.O_CREAT)
@@ -99,7 +101,11 @@ async def running(homes: dict[str, Path]) -> AsyncIterator[None]:
         yield
     finally:
         os.killpg(process.pid, signal.SIGTERM)
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), 30)
+        except TimeoutError:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 def freqtrade_python() -> Path:
@@ -143,9 +149,13 @@ async def test_a_fed_bot_sends_at_most_a_tenth_of_what_stock_freqtrade_does(exch
         before, close = lines(), time.time() // 60 * 60 + 60
         await asyncio.sleep(close + SECONDS - time.time())
         sent, said = asked(exchange, close, close + SECONDS), lines() - before
+        exchange.venue.faults.clear()
+        await asyncio.sleep(close + 75 - time.time())
+        answered = asked(exchange, close + 60, close + 75, 200)
     for status in STATUSES:
         stock, fed = f"{STOCK} {status}", f"{FED} {status}"
         print(f"{status}: stock {sent[stock]} requests, {said[stock]} log lines; fed {sent[fed]}, {said[fed]}")  # noqa: T201 - what is measured
         assert sent[stock] >= 4 * len(PAIRS), "stock freqtrade asks again and again; else this measures nothing"
         assert 1 <= sent[fed] <= sent[stock] / 10
+        assert answered[fed] == len(PAIRS), "once it answers again, it is asked for the next candle, and for no other"
         assert "Traceback" not in (homes[fed] / "log").read_text()
