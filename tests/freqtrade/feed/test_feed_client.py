@@ -202,8 +202,10 @@ async def test_over_a_real_connection_a_question_is_answered_and_the_connection_
 
 
 async def test_over_a_real_connection_silence_ends_in_time_but_a_slow_answer_may_flow() -> None:
+    over = asyncio.Event()
+
     async def silent(_request: web.Request) -> web.Response:
-        await asyncio.sleep(30)
+        await over.wait()
         return web.Response()
 
     async def slow(request: web.Request) -> web.StreamResponse:
@@ -218,6 +220,7 @@ async def test_over_a_real_connection_silence_ends_in_time_but_a_slow_answer_may
         http = Http(address)
         with pytest.raises(TimeoutError):
             await http(b"", 0.2)
+        over.set()
         await http.close()
     async with server(slow) as address:
         http = Http(address)
