@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
 from two_producers import EPOCH, EVERY, PAIRS, Consumer, World, now, play
 
 Story = Callable[[World], Awaitable[None]]
@@ -11,7 +12,10 @@ Story = Callable[[World], Awaitable[None]]
 
 def told(story: Story, where: Path) -> None:
     async def whole() -> None:
-        await story(World(where))
+        world = World(where)
+        await story(world)
+        for task in world.consuming:
+            assert not task.done(), task.exception()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
@@ -30,7 +34,7 @@ async def running(world: World) -> Consumer:
     world.producer("b").begin()
     await until(20)
     consumer = Consumer(world)
-    world.task = asyncio.create_task(consumer.run())  # type: ignore[attr-defined]  # somebody must hold it
+    consumer.begin()
     await until(60)
     assert not consumer.direct
     return consumer
@@ -40,7 +44,9 @@ def test_both_at_once_from_nothing_download_every_pair_once(tmp_path: Path) -> N
     async def story(world: World) -> None:
         world.producer("a").begin()
         world.producer("b").begin()
-        await until(50)
+        await until(3.0)
+        assert len(world.exchange.calls) == len(EVERY), "nobody waits for the other"
+        await until(15.0)
         assert len(world.exchange.calls) == len(EVERY)
         for name, pairs in PAIRS.items():
             producer = world.producers[name]
@@ -57,14 +63,13 @@ def test_after_a_power_cut_everybody_waits_for_the_producers(tmp_path: Path) -> 
         consumer = Consumer(world, timeframes=("1m", "5m"))
         world.producer("a").begin()
         await until(0.1)
-        task = asyncio.create_task(consumer.run(depth=1000))
+        consumer.begin(depth=1000)
         await until(1.5)
         world.producer("b").begin()
         await until(50)
         assert not consumer.direct
         asked = [(call.pair, call.timeframe) for call in world.exchange.calls]
         assert len(asked) == len(set(asked)) == 2 * len(EVERY)
-        task.cancel()
 
     told(story, tmp_path)
 
@@ -102,32 +107,31 @@ def test_a_dead_one_is_replaced_within_the_candle(tmp_path: Path) -> None:
     told(story, tmp_path)
 
 
-def test_a_dead_one_that_comes_back_gets_what_is_its_own_without_a_request(tmp_path: Path) -> None:
-    async def story(world: World, back: float) -> None:
+# in the middle, before the close, while the candle settles, while the other one downloads, after that
+@pytest.mark.parametrize("first_round", [0.0, 2.1])
+@pytest.mark.parametrize("back", [210.0, 238.5, 239.9, 240.1, 240.9, 241.5, 242.0, 242.05, 242.2, 245.0])
+def test_a_dead_one_that_comes_back_gets_what_is_its_own_without_a_request(
+    tmp_path: Path, back: float, first_round: float
+) -> None:
+    async def story(world: World) -> None:
         consumer = await running(world)
         await until(110)
         await world.producers["a"].kill()
         await until(back)
-        world.producers["a"].begin()
-        await until(600)
-        counts = world.exchange.per_candle(EPOCH + 120, EPOCH + 600)
-        assert len(counts) == 8 * len(EVERY), f"back at {back}"
-        assert set(counts.values()) == {1}, f"back at {back}"
+        world.producers["a"].begin(first_round=first_round)
+        await until(420)
+        counts = world.exchange.per_candle(EPOCH + 120, EPOCH + 420)
+        assert len(counts) == 5 * len(EVERY)
+        assert set(counts.values()) == {1}
         assert not consumer.direct
-        assert world.producers["a"].newest() == {540 - 60}
+        assert world.producers["a"].newest() == {360 - 60}
+        assert max(consumer.ages[len(EVERY) :]) < 4.0
         # it downloads its own again, and the other one no longer does
-        assert {call.who for call in world.exchange.calls if call.pair == "A1/USDT" and call.at > EPOCH + 480} == {"a"}
+        assert {call.who for call in world.exchange.calls if call.pair == "A1/USDT" and call.at > EPOCH + 300} == {"a"}
         assert world.producers["b"].state.as_json()["takeover"] == {}
         assert [event for event in told_by(world, "b") if "gives back" in event]
 
-    def one(back: float) -> Story:
-        return lambda world: story(world, back)
-
-    # in the middle, around the close, while the candle settles, while the other one downloads
-    for back in (330.0, 358.0, 359.9, 360.0, 361.5, 361.99, 362.0, 362.05, 362.2, 365.0):
-        where = tmp_path / str(back)
-        where.mkdir()
-        told(one(back), where)
+    told(story, tmp_path)
 
 
 def test_one_that_hangs_is_replaced_and_goes_on_later_without_a_request(tmp_path: Path) -> None:
@@ -159,6 +163,7 @@ def test_one_that_the_exchange_refuses_is_fed_by_the_other(tmp_path: Path) -> No
         await until(420)
         assert world.producers["a"].newest() == {360 - 60}, "its own bot misses nothing"
         assert not consumer.direct
+        assert max(consumer.ages[len(EVERY) :]) < 4.0
         assert world.exchange.by("a", since=EPOCH + 120) <= 8
         world.exchange.refuses = set()
         await until(900)
@@ -215,7 +220,7 @@ def test_what_consumers_want_besides_is_downloaded_once_and_survives_its_produce
     async def story(world: World) -> None:
         consumer = await running(world)
         more = Consumer(world, "d", ("1m", "5m"))
-        task = asyncio.create_task(more.run(depth=300))
+        more.begin(depth=300)
         await until(290)
         first_of_5m = [call for call in world.exchange.calls if call.timeframe == "5m"]
         assert len(first_of_5m) == len(EVERY), "by the pair's owner, once"
@@ -228,7 +233,6 @@ def test_what_consumers_want_besides_is_downloaded_once_and_survives_its_produce
         assert len(of_5m) == len(set(of_5m)) == 5 * len(EVERY)
         assert not more.direct
         assert not consumer.direct
-        task.cancel()
 
     told(story, tmp_path)
 
@@ -237,18 +241,16 @@ def test_the_older_candles_that_a_consumer_wants_are_downloaded_once(tmp_path: P
     async def story(world: World) -> None:
         await running(world)
         deep = Consumer(world, "d")
-        task = asyncio.create_task(deep.run(depth=2500))
+        deep.begin(depth=2500)
         await until(115)
         assert not deep.direct
         older = [call for call in world.exchange.calls if call.since is not None]
         assert len(older) == 2 * len(EVERY)
         again = Consumer(world, "e")
-        other = asyncio.create_task(again.run(depth=2500))
+        again.begin(depth=2500)
         await until(118)
         assert not again.direct
         assert len([call for call in world.exchange.calls if call.since is not None]) == 2 * len(EVERY)
-        task.cancel()
-        other.cancel()
 
     told(story, tmp_path)
 
@@ -273,12 +275,11 @@ def test_without_another_producer_it_is_on_its_own(tmp_path: Path) -> None:
         world.producer("a").begin(tuple(EVERY))
         await until(20)
         consumer = Consumer(world)
-        task = asyncio.create_task(consumer.run())
+        consumer.begin()
         await until(310)
         counts = world.exchange.per_candle(EPOCH, EPOCH + 300)
         assert set(counts.values()) == {1}
         assert not consumer.direct
-        task.cancel()
 
     told(story, tmp_path)
 

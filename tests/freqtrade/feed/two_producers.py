@@ -149,6 +149,7 @@ class World:
     settings: FeedSettings = field(default_factory=FeedSettings)
     producers: dict[str, Producer] = field(default_factory=dict)
     partitioned: set[tuple[str, str]] = field(default_factory=set)
+    consuming: list[asyncio.Task[None]] = field(default_factory=list)
 
     def producer(self, name: str) -> Producer:
         self.producers[name] = Producer(self, name)
@@ -196,7 +197,8 @@ class Producer:
     def clock(self) -> float:
         return now() + self.ahead
 
-    def begin(self, pairs: tuple[str, ...] | None = None) -> None:
+    def begin(self, pairs: tuple[str, ...] | None = None, first_round: float = 0.0) -> None:
+        """Start. ``first_round``: seconds after which its bot first asks for candles; it answers others at once."""
         world, settings, name = self.world, self.world.settings, self.name
         self.pairs = PAIRS[name] if pairs is None else pairs
         self.state = Story(world.where / f"{name}.json", "producer", name, now)
@@ -225,7 +227,9 @@ class Producer:
         self.own = OwnFetch(direct, self.store, self.outlook, self.feed.answer, self.state, freqtrade, self.clock)
         self.rows.clear()
         self.up = True
-        self._tasks = [asyncio.create_task(work) for work in (self._start(), self.standby.run(), self._bot())]
+        self._tasks = [
+            asyncio.create_task(work) for work in (self._start(), self.standby.run(), self._bot(first_round))
+        ]
 
     async def kill(self) -> None:
         """As SIGKILL: it answers nobody, and what it was about to do is not done."""
@@ -252,8 +256,9 @@ class Producer:
         rows = self.rows.get(key[0], [])
         return pd.DataFrame({"date": pd.to_datetime([row[0] for row in rows[-1:]], unit="ms", utc=True)})
 
-    async def _bot(self) -> None:
+    async def _bot(self, first_round: float) -> None:
         """Ask as freqtrade does: at start, then a second after each close; a look round every five seconds."""
+        await asyncio.sleep(first_round)
         while True:
             await self.awake.wait()
             self.outlook.beat()
@@ -285,7 +290,10 @@ class Consumer:
     ages: list[float] = field(default_factory=list)
     held: dict[Key, int] = field(default_factory=dict)
 
-    async def run(self, depth: int = 50) -> None:
+    def begin(self, depth: int = 50) -> None:
+        self.world.consuming.append(asyncio.create_task(self.run(depth)))
+
+    async def run(self, depth: int) -> None:
         state = Story(self.world.where / f"{self.name}.json", "consumer", self.name, now)
         feed = Feed(self.world.clients(self.name, state.link), self.world.settings, state, now)
         await feed.start()
