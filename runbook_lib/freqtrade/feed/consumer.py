@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .candle.series import Key, Row
-from .exchange.asked import Asked, install, joined, plain
+from .exchange.asked import Asked, ask_again, install, joined, plain
 from .exchange.breaker import Breaker, shared_file
 from .exchange.budget import Budget
 from .exchange.direct import Direct, listen
@@ -98,6 +98,7 @@ class CandleConsumer:
     timeframe: str
     candle_feed_state: FeedState | None = None
     _candle_feed_loop: FeedLoop | None = None
+    _candle_feed_direct: Direct | None = None
 
     def ft_bot_start(self, **kwargs: object) -> None:
         """Take the place of the bot's candle source, then start as ever: FreqAI downloads its history as it starts."""
@@ -111,11 +112,14 @@ class CandleConsumer:
     def bot_loop_start(self, **kwargs: object) -> None:
         """End the feed's round, then run the operator's own ``bot_loop_start``."""
         try:
+            if self._candle_feed_direct is not None:
+                exchange = self.dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
+                ask_again(exchange, self._candle_feed_direct.left_out, candle_type_of(self.config))
             if self.candle_feed_state is not None:
                 self.candle_feed_state.turn()
         except Exception:
-            logger.exception("Candle feed: its state cannot be told any more")
-            self.candle_feed_state = None
+            logger.exception("Candle feed: error at the end of a round, it is not told any more")
+            self.candle_feed_state = self._candle_feed_direct = None
         super().bot_loop_start(**kwargs)  # type: ignore[misc]  # the operator's class stands behind this one
 
     def ft_bot_cleanup(self) -> None:
@@ -188,6 +192,6 @@ class CandleConsumer:
                 settings.settle_seconds + settings.wait_seconds,
             ),
         )
-        self.candle_feed_state = state
+        self.candle_feed_state, self._candle_feed_direct = state, direct
         state.turn()
         logger.info("Candle feed: candles come from %s", ", ".join(link.name for link in links))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .candle.store import CandleStore
-from .exchange.asked import install
+from .exchange.asked import ask_again, install
 from .exchange.breaker import Breaker, shared_file
 from .exchange.budget import Budget
 from .exchange.clock import ClockCheck
@@ -45,6 +45,7 @@ class Producing:
     loop: FeedLoop
     outlook: Outlook
     state: FeedState
+    direct: Direct
 
 
 class CandleProducer:
@@ -68,6 +69,7 @@ class CandleProducer:
                 self._candle_feed.outlook.own_pairs = frozenset(self.dp.current_whitelist())
                 self._candle_feed.outlook.beat()
                 self._candle_feed.state.turn()
+                ask_again(self.dp._exchange, self._candle_feed.direct.left_out, self._candle_feed.outlook.candle_type)  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
         except Exception:
             logger.exception("Candle producer: error at the end of a round")
         super().bot_loop_start(**kwargs)  # type: ignore[misc]  # as above
@@ -130,8 +132,9 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     )
     counter = Counter(name, market, tokens_of(config), frozenset(link.name for link in links), store, outlook, series)
     loop = FeedLoop()
+    directly = direct(bots, bots.fetch_ohlcv)
     own = OwnFetch(
-        direct(bots, bots.fetch_ohlcv),
+        directly,
         store,
         outlook,
         lambda key, window: loop.call(feed.answer(key, window)),
@@ -150,7 +153,7 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     loop.run(standby.run())
     others = ", ".join(link.name for link in links) or "no other producer"
     logger.info("Candle producer: candles are taken %.1f s after their close; with %s", settings.settle_seconds, others)
-    return Producing(loop, outlook, state)
+    return Producing(loop, outlook, state, directly)
 
 
 def tokens_of(config: Mapping[str, Any]) -> tuple[str, ...]:

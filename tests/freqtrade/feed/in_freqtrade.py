@@ -18,7 +18,7 @@ import freqtrade
 import pandas as pd
 from candle_feed.candle.series import Key
 from candle_feed.candle.wire import PATH, Ask, Want, answer_from_bytes, ask_to_bytes
-from candle_feed.exchange.asked import install
+from candle_feed.exchange.asked import ask_again, install
 from candle_feed.exchange.direct import listen
 from candle_feed.exchange.twin import fetch_of, twin_of
 from candle_feed.peers.route import app_of, put_up
@@ -128,7 +128,7 @@ def downloads(exchange: Any) -> dict[str, Any]:
     for steps in (3, None, 0):
         last = 0 if steps is None else forming - steps * STEP
         answers.append([[at, 1.0, 2.0, 0.5, 1.5, 9.0] for at in range(forming - 9 * STEP, last + STEP, STEP)])
-        getattr(exchange, "_pairs_last_poll_time", {}).clear()  # from 2026.9 on; see below
+        ask_again(exchange, {(PAIR, "5m")}, "spot")
         exchange.refresh_latest_ohlcv([key])
         ends.append((forming - int(exchange.klines(key)["date"].iloc[-1].timestamp() * 1000)) // STEP)
     asks_again = not hasattr(exchange, "_pairs_last_poll_time")
@@ -136,6 +136,8 @@ def downloads(exchange: Any) -> dict[str, Any]:
         exchange._pairs_last_refresh_time[key] = forming - 2 * STEP
         exchange._pairs_last_poll_time[key] = forming + 20_000
         asks_again = exchange._now_is_time_to_refresh(*key)
+        ask_again(exchange, {(PAIR, "5m")}, "spot")
+        assert exchange._now_is_time_to_refresh(*key)
     answers.append([])
     history = asyncio.new_event_loop().run_until_complete(
         exchange._async_get_candle_history(PAIR, "5m", CandleType.SPOT, since_ms=forming)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from runbook_lib.freqtrade.feed.candle.times import OVERLAP
-from runbook_lib.freqtrade.feed.exchange.asked import Asked, install, joined, newest, plain
+from runbook_lib.freqtrade.feed.exchange.asked import Asked, ask_again, install, joined, newest, plain
 from runbook_lib.freqtrade.feed.exchange.budget import Need
 
 STEP = 60_000
@@ -104,3 +104,14 @@ async def test_only_this_object_gets_another_source() -> None:
     install(one, twice)
     assert await one.fetch_ohlcv() == [[1.0], [1.0]]
     assert await other.fetch_ohlcv() == [[1.0]]
+
+
+def test_what_an_exchange_that_refused_left_out_is_asked_for_again() -> None:
+    polled = {("BTC/USDT", "5m", "spot"): 1, ("BTC/USDT", "1h", "spot"): 2, ("ETH/USDT", "5m", "spot"): 3}
+    left_out = {("BTC/USDT", "5m"), ("XRP/USDT", "5m")}
+    bots: Any = SimpleNamespace(_pairs_last_poll_time=polled)
+    ask_again(bots, left_out, "spot")
+    assert list(polled) == [("BTC/USDT", "1h", "spot"), ("ETH/USDT", "5m", "spot")]
+    assert left_out == set()
+    before: Any = SimpleNamespace()  # freqtrade 2026.8 keeps no such account
+    ask_again(before, {("BTC/USDT", "5m")}, "spot")

@@ -442,3 +442,13 @@ def test_the_operators_hyperopt_parameters_are_found(operators_files: Path) -> N
     assert fed.load_params_from_file() == {}
     (operators_files / "operators_file.json").write_text('{"strategy_name": "Theirs", "params": {"buy": {"x": 42}}}')
     assert fed.load_params_from_file()["params"] == {"buy": {"x": 42}}
+
+
+async def test_every_round_lets_freqtrade_ask_again_for_what_was_left_out(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    assert bot.strategy._candle_feed_direct is not None
+    bot.exchange._pairs_last_poll_time = {("BTC/USDT", "1m", "spot"): 1}
+    bot.strategy._candle_feed_direct.left_out.add(("BTC/USDT", "1m"))
+    bot.strategy.bot_loop_start(current_time="now")
+    assert bot.exchange._pairs_last_poll_time == {}

@@ -303,6 +303,7 @@ async def test_of_two_answers_to_one_call_the_last_counts(ccxt: Ccxt, bot: Bot) 
 
     bot.direct.fetch = markets_first
     assert await bot.take() == []
+    assert len(bot.direct.left_out) == 1
     assert bot.breaker.reason == "refused with 429, 1 in a row"
 
 

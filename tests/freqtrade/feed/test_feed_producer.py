@@ -132,7 +132,10 @@ def test_every_round_says_that_the_bot_lives_and_what_is_its_own(bots: Any) -> N
     outlook = bot.strategy._candle_feed.outlook
     bot.whitelist = ["ETH/USDT"]
     before = outlook._beat
+    bot.exchange._pairs_last_poll_time = {("ETH/USDT", "1m", "spot"): 1}
+    bot.strategy._candle_feed.direct.left_out.add(("ETH/USDT", "1m"))
     bot.strategy.bot_loop_start()
+    assert bot.exchange._pairs_last_poll_time == {}, "freqtrade asks again for what was left out"
     assert outlook.own_pairs == {"ETH/USDT"}
     assert outlook._beat > before
 

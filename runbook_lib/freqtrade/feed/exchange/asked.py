@@ -74,3 +74,14 @@ def joined(asked: Asked, exchange: Exchange, candle_type: str) -> Asked:
 def install(ccxt_object: Ccxt, replacement: Callable[[Fetch], Fetch]) -> None:
     """Put ``replacement(original)`` in the place of ``fetch_ohlcv`` of this one object."""
     ccxt_object.fetch_ohlcv = replacement(ccxt_object.fetch_ohlcv)
+
+
+def ask_again(exchange: Exchange, left_out: set[tuple[str, str]], candle_type: str) -> None:
+    """Let freqtrade ask in its next round for what was left out while the exchange refused; empties ``left_out``.
+
+    From 2026.9 on it takes an empty answer, some seconds into a candle, for a market without trades, and asks for that
+    series no more until the next candle opens: on long timeframes for half an hour after the exchange answers again.
+    """
+    polled = getattr(exchange, "_pairs_last_poll_time", {})  # freqtrade's own, and not in every version
+    while left_out:
+        polled.pop((*left_out.pop(), candle_type), None)

@@ -77,6 +77,8 @@ class Direct:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     check: ClockCheck = field(default_factory=ClockCheck)
+    left_out: set[tuple[str, str]] = field(default_factory=set, init=False)
+    """Pair and timeframe of every live request that was answered with no candles: for ``asked.ask_again``."""
 
     async def __call__(self, asked: Asked, need: Need) -> list[Row]:
         """Answer freqtrade, in a way that makes it neither retry nor take a hole for data.
@@ -88,6 +90,7 @@ class Direct:
             return await self.ask(asked, need)
         except Blocked as blocked:
             if asked.since is None:
+                self.left_out.add((asked.symbol, asked.timeframe))
                 return []
             from ccxt import ExchangeNotAvailable  # noqa: PLC0415 - comes with freqtrade, not where this is tested
 
