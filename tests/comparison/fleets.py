@@ -149,7 +149,7 @@ def fed(made: Project) -> Iterator[Running]:
         traders = bots.feeders(site)
         _ready(fleet, site, {**producers, **traders})
         shared = tuple(Part(bot.host, bot.unit) for bot in producers.values())
-        outages = {"one producer": shared[:1], f"all {len(shared)} producers": shared}
+        outages = {"one producer": shared[:1], "both producers" if len(shared) == 2 else "all producers": shared}
         yield Running(site, fleet, traders, shared, outages, tuple(site.hosts))
 
 
