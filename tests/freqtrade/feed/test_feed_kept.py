@@ -145,10 +145,22 @@ def test_the_bots_own_series_is_the_bots_business_but_for_its_depth(bench: Bench
     assert bench.series.held() == []
 
 
-def test_depth_has_an_end(bench: Bench) -> None:
-    bench.want(NOBODYS, back=10 * DEEPEST)
+def test_what_lies_too_far_back_is_not_begun_with(bench: Bench) -> None:
+    bench.want(NOBODYS, back=DEEPEST + 1)
     (_, kept), *_ = bench.series.missing()
+    assert kept.since == FORMING - 999 * STEP
+    bench.want(NOBODYS, back=DEEPEST)
     assert kept.since == FORMING - DEEPEST * STEP
+
+
+def test_a_consumer_waits_for_older_candles_only_if_they_reach_back_far_enough(bench: Bench) -> None:
+    bench.hold(OWN, 5)
+    bench.want(OWN, back=10)
+    assert bench.series.deepens(Want(OWN, FORMING - 10 * STEP, FORMING - STEP))
+    assert not bench.series.deepens(Want(OWN, FORMING - 11 * STEP, FORMING - STEP))
+    assert not bench.series.deepens(Want(THEIRS, FORMING, FORMING))
+    bench.hold(OWN, 10)
+    assert not bench.series.deepens(Want(OWN, FORMING - 10 * STEP, FORMING - STEP))
 
 
 def test_where_the_exchange_has_nothing_older_nobody_waits_for_it(bench: Bench) -> None:

@@ -161,6 +161,14 @@ async def test_a_consumer_that_wants_older_candles_waits_for_them(bench: Bench) 
     assert (told.status, len(told.candles)) == (Status.HAVE, 100)
 
 
+async def test_one_that_wants_candles_of_last_year_hears_at_once_how_far_back_they_go(bench: Bench) -> None:
+    bench.hold(OWN, 1, count=1000)
+    begun = bench.now
+    told = await bench.tell(OWN, since=FORMING - 500_000 * STEP, need=FORMING - 499_000 * STEP, wait=4.0)
+    assert (told.status, len(told.candles)) == (Status.HAVE, 1000)
+    assert bench.now == begun
+
+
 @pytest.mark.parametrize("token", [None, "", "Secret", "secret "])
 async def test_who_has_no_token_is_told_nothing(bench: Bench, token: str | None) -> None:
     assert await bench.counter.answer(ask_to_bytes(Ask("c", "binance", 0.0)), token) == (401, b"wrong token")

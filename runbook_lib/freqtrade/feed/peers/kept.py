@@ -76,7 +76,8 @@ class Series:
             return "no timeframe that producers carry"
         if not self.has_market(key.pair):
             return "the exchange has no such market"
-        since = max(want.since, self.back(step, DEEPEST))
+        # what lies too far back is not begun with: whoever wants it has to get it elsewhere in any case
+        since = want.since if want.since >= self.back(step, DEEPEST) else self.back(step, FIRST_LOAD - 1)
         with self._lock:
             if key not in self._kept and len(self._kept) >= MOST_SERIES:
                 return "too many series are kept already"
@@ -142,6 +143,11 @@ class Series:
         if peer and (kept.asking or self.sees_to(key) != self.name):
             return False
         return self.behind(key) or self.shallow(key, kept)
+
+    def deepens(self, want: Want) -> bool:
+        """Whether all that is wanted of a series is about to be there: older candles than are held are on their way."""
+        kept = self._kept.get(want.key)
+        return kept is not None and kept.since <= want.since and self.brings(want.key, peer=False)
 
     def sees_to(self, key: Key) -> str:
         """Return the name of the producer whose business a series is."""

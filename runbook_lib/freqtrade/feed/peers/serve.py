@@ -78,14 +78,14 @@ class Counter:
         # the other producers ask for what they see to themselves: that makes nobody here download it
         peer = who in self.peers
         unwilling = "" if peer else self.series.want(want)
-        held, brought = self.store.get(want.key), self.series.brings(want.key, peer=peer)
+        held = self.store.get(want.key)
         if held.newest is not None and held.newest >= want.need:
-            if not peer and brought and int(held.dates[0]) > want.since:
+            if not peer and int(held.dates[0]) > want.since and self.series.deepens(want):
                 return Told(want.key, Status.COMING, "", NONE)
             return Told(want.key, Status.HAVE, "", held.between(want.since, held.newest))
         keeps = self.series.keeps(want.key)
         why = self.outlook.why_not(want.key, want.need, kept=keeps, blocked=blocked, peer=peer)
-        if not why or (brought and not blocked):
+        if not why or (not blocked and self.series.brings(want.key, peer=peer)):
             return Told(want.key, Status.COMING, "", NONE)
         return Told(want.key, Status.NO, unwilling or why, NONE)
 
