@@ -217,9 +217,10 @@ async def test_over_a_real_connection_silence_ends_in_time_but_a_slow_answer_may
         return response
 
     async with server(silent) as address:
-        http = Http(address)
+        http, begun = Http(address), asyncio.get_running_loop().time()
         with pytest.raises(TimeoutError):
             await http(b"", 0.2)
+        assert asyncio.get_running_loop().time() - begun < 5
         over.set()
         await http.close()
     async with server(slow) as address:

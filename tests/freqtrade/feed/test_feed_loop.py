@@ -94,9 +94,7 @@ async def test_who_waits_is_told_when_it_is_stopped(loop: FeedLoop) -> None:
         await task
 
 
-async def test_who_waits_is_told_when_its_thread_breaks_down(
-    loop: FeedLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_waits_is_told_when_its_thread_breaks_down(loop: FeedLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
 
     async def breaks() -> None:
@@ -141,9 +139,7 @@ def test_its_end_is_in_order_and_comes_once(loop: FeedLoop) -> None:
     assert NAME not in {thread.name for thread in threading.enumerate()}
 
 
-def test_work_that_ignores_its_end_does_not_hold_up_the_bot(
-    loop: FeedLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_that_ignores_its_end_does_not_hold_up_the_bot(loop: FeedLoop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runbook_lib.freqtrade.feed.loop.WIND_DOWN_SECONDS", 0.05)
 
     async def stubborn() -> None:

@@ -149,6 +149,15 @@ def test_a_damaged_byte_is_found_or_does_no_harm(at: int, flip: int) -> None:
     assert bits(answer.told[0].candles) == bits(answer_from_bytes(ONE).told[0].candles)
 
 
+def test_fewer_candles_than_announced_are_not_taken_for_none() -> None:
+    with np.load(io.BytesIO(ONE)) as arrays:
+        meta = arrays["meta"]
+    written = io.BytesIO()
+    np.savez(written, meta=meta)
+    with pytest.raises(NotOurs, match="3 candles announced, 0 found"):
+        answer_from_bytes(written.getvalue())
+
+
 def test_another_version_is_named() -> None:
     question = json.loads(ask_to_bytes(Ask("bot", "binance", 0.0))) | {"format": FORMAT + 1}
     with pytest.raises(NotOurs, match=f"format {FORMAT + 1} of the candle feed, this is format {FORMAT}"):
@@ -161,7 +170,7 @@ def test_nothing_but_numbers_and_words_is_ever_unpacked() -> None:
             return (pytest.fail, ("unpickled",))
 
     written = io.BytesIO()
-    np.savez(written, _meta=np.array([Trap()], dtype=object))
+    np.savez(written, meta=np.array([Trap()], dtype=object))
     with pytest.raises(NotOurs):
         answer_from_bytes(written.getvalue())
 
