@@ -219,6 +219,12 @@ def holds(home: Path, close: float) -> bool:
     return any(newest(each) >= close - 60 for each in seen(home))
 
 
+def said_of(home: Path, close: float) -> bool:
+    """Whether the feed has written down that the candles came that closed at ``close``."""
+    came = state(home)["newest_candle_ms"]
+    return all(came[f"{pair} 1m"] >= 1000 * (close - 60) for pair in PAIRS)
+
+
 def closes(after: float, to: float) -> int:
     """Return how many candles of a pair close, in all timeframes, after one instant and up to another."""
     return sum(int(to // length - after // length) for length in (60, 300, 3600))
@@ -265,7 +271,7 @@ async def test_a_consumer_is_fed_in_every_timeframe_and_downloads_when_all_produ
         begun, started = time.time(), asked(exchange)
         close = begun // 60 * 60 + 60 * int(os.environ.get("CANDLES", "1"))
         await until("next candle", lambda: holds(homes[FED], close), close - begun + 30)
-        await asyncio.sleep(2)  # so that whoever asks needlessly is seen
+        await until("word of it", lambda: said_of(homes[FED], close), 20)  # and so that who asks needlessly is seen
         steady, fed = asked(exchange, begun), state(homes[FED])
         compared = await same_as_the_exchange(homes[FED])
 
