@@ -89,6 +89,8 @@ def test_the_real_migration_is_resumed_and_undone_wherever_it_is_struck_down(pro
             producer["pairs"] = list(producer["pairs"])[:PAIRS]
         site["gates"]["minimum_cells"] = 1000
         site["gates"]["canary_candles"] = 1
+        site["gates"]["drill_candles"] = 1
+        site["gates"]["drill_both"] = False
     project.carry_out("lab", "up")
     try:
         _settled(project)
