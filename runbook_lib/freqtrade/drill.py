@@ -206,12 +206,20 @@ def failover_words(site: FreqtradeSite, course: Course) -> str:
     others = ", ".join(host for host in site.producers if host != course.producer)
     return (
         f"{course.producer} killed for {number(round(course.one.started - course.one.killed))} s: "
-        + (f"{others} took over after {number(round(taken, 1))} s; " if taken is not None else "no takeover was seen; ")
+        + (f"{others} took over {_when(course, taken)}; " if taken is not None else "no takeover was seen; ")
         + f"{missed} of {len(fed) * len(consumers)} candles late at {len(consumers)} consumers, "
         f"{course.missing} missing, {course.mismatching} of {number(course.cells)} cells differ; "
         f"{own_requests(fed, consumers)} requests of their own, "
         f"{number(_most(fed))} requests per candle at most"
     )
+
+
+def _when(course: Course, taken: float) -> str:
+    """Say when the takeover came: it can not before there is a candle to download."""
+    closes = [candle.closed - course.one.killed for candle in course.of(Stage.DOWN)]
+    after = [taken - close for close in closes if close <= taken]
+    close = f", {number(round(min(after), 1))} s after a candle's close" if after else ""
+    return f"after {number(round(taken, 1))} s{close}"
 
 
 def fallback_words(site: FreqtradeSite, course: Course) -> str:

@@ -99,12 +99,14 @@ class Watch:
         others = self._reports(self._others(producer)).values()
         return min((report.takeover[name].since for report in others if name in report.takeover), default=None)
 
-    def owns(self, producer: str) -> bool:
-        """Say whether a producer runs, holds its pairs, and nobody stands in for it."""
+    def runs(self, producer: str) -> bool:
+        """Say whether the producer on a host runs and holds fresh candles of its pairs, whoever downloaded them."""
         who = bots.producers(self._site)[producer]
         found = self._fleet.on_all(lambda session: bots.standing(session, self._site, who), [producer])[producer]
-        if found.error is not None or not found.unwrap().ready:
-            return False
+        return found.error is None and found.unwrap().ready
+
+    def given_back(self, producer: str) -> bool:
+        """Say whether every other producer says that it stands in for this one no more."""
         others = self._reports(self._others(producer))
         told = all(producer_name(producer) not in report.takeover for report in others.values())
         return told and len(others) == len(self._others(producer))

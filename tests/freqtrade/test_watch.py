@@ -150,16 +150,19 @@ def test_a_takeover_is_the_other_producers_word(fleet: Fleet) -> None:
     assert fleet.watch().takeover("73") is None
 
 
-def test_a_producer_owns_its_pairs_when_it_is_ready_and_nobody_stands_in(fleet: Fleet) -> None:
-    watch = fleet.watch()
-    assert watch.owns("73")
+def test_a_producer_runs_when_it_is_ready(fleet: Fleet) -> None:
+    assert fleet.watch().runs("73")
     fleet.ready = False
-    assert not watch.owns("73")
-    fleet.ready = True
+    assert not fleet.watch().runs("73")
+
+
+def test_pairs_are_given_back_when_nobody_stands_in(fleet: Fleet) -> None:
+    watch = fleet.watch()
+    assert watch.given_back("73")
     fleet.says = lambda _host, _now: report(takeover={"producer-73": Takeover(1.0, 55, 55)})
-    assert not watch.owns("73")
+    assert not watch.given_back("73")
     fleet.says = lambda _host, _now: Unreachable("no answer")
-    assert not watch.owns("73"), "who stands in is not known"
+    assert not watch.given_back("73"), "who stands in is not known"
 
 
 def test_events_are_told_in_order_and_only_those_of_the_drill(fleet: Fleet) -> None:

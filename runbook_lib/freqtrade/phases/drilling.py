@@ -86,19 +86,24 @@ def _next(watch: Watch, followed: Sequence[Followed], stage: Stage) -> Followed:
 
 
 def _until_it_owns(site: FreqtradeSite, watch: Watch, one: Down, followed: list[Followed]) -> float | None:
-    """Follow candles until the producer has its pairs again, and some after that; return since when it has.
+    """Follow candles until the producer has its pairs again, and some with it; return since when it has.
 
-    None if it had not after the time that a bot may take to start.
+    It gets them back with a candle: the first that closes when it runs counts. None if it had not after the time that a
+    bot may take to start.
     """
+    host, runs = one.hosts[0], False
     owned: float | None = None
     left = site.gates.drill_candles_after
     while left and (owned is not None or watch.now() < one.started + site.gates.start_seconds):
-        if owned is None:
-            closes = followed[-1].closed + watch.length
-            what = f"{one.hosts[0]} to have its pairs again"
-            owned = watch.now() if watch.until(what, lambda: watch.owns(one.hosts[0]), closes) else None
-        left -= owned is not None
+        closes = followed[-1].closed + watch.length
+        runs = runs or watch.until(f"{host} to run and hold its candles", lambda: watch.runs(host), closes)
         followed.append(_next(watch, followed, Stage.BACK))
+        if runs and owned is None:
+            what = f"{host} to have its pairs again"
+            owned = (
+                watch.now() if watch.until(what, lambda: watch.given_back(host), closes + watch.length / 2) else None
+            )
+        left -= owned is not None
     return owned
 
 

@@ -146,7 +146,8 @@ def test_a_fallback_that_was_not_drilled_is_open() -> None:
 
 def test_it_is_told_in_numbers() -> None:
     assert failover_words(SITE, GOOD) == (
-        "73 killed for 110 s: 108 took over after 32.5 s; 0 of 16 candles late at 4 consumers, 0 missing, "
+        "73 killed for 110 s: 108 took over after 32.5 s, 2.5 s after a candle's close; "
+        "0 of 16 candles late at 4 consumers, 0 missing, "
         "0 of 12,345 cells differ; 0 requests of their own, 110 requests per candle at most"
     )
     assert fallback_words(SITE, GOOD) == (
@@ -154,6 +155,7 @@ def test_it_is_told_in_numbers() -> None:
     )
     unseen = with_candle(4, candle(4, Stage.ALL_DOWN, {}, h75=None))
     assert "not all in time" in fallback_words(SITE, unseen)
+    assert "took over after 5 s; 0 of" in failover_words(SITE, replace(GOOD, takeover=35.0)), "before any close"
     assert "no takeover was seen" in failover_words(SITE, replace(GOOD, takeover=None))
 
 
