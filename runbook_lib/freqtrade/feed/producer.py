@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -101,11 +100,8 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     settings, app = FeedSettings.of(config), app_of(dp)
     exchange = dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
     bots, cache, twin = exchange._api_async, exchange._exchange_ws, twin_of(exchange, config)  # noqa: SLF001 - as above
-    name, market, candle_type = (
-        str(config.get("bot_name", "freqtrade")),
-        str(config["exchange"]["name"]),
-        candle_type_of(config),
-    )
+    name, market = str(config.get("bot_name", "freqtrade")), str(config["exchange"]["name"])
+    candle_type = candle_type_of(config)
     state, store, check = FeedState(state_file(config), "producer", name), CandleStore(), ClockCheck()
     breaker, budget = Breaker(shared_file(market)), Budget(settings.weight_per_minute)
 
@@ -148,8 +144,12 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     loop.at_end(twin.close)
     loop.at_end(feed.stop)
     put_up(app, counter.answer)
-    with suppress(TimeoutError):  # then it goes on in the background
+    try:
         loop.run(feed.start()).result(START_SECONDS)
+    except TimeoutError:
+        logger.info("Candle producer: the other producers take their time, it goes on without them")
+    except Exception:
+        logger.exception("Candle producer: the other producers cannot be asked")
     loop.run(standby.run())
     others = ", ".join(link.name for link in links) or "no other producer"
     logger.info("Candle producer: candles are taken %.1f s after their close; with %s", settings.settle_seconds, others)

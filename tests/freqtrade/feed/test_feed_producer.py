@@ -186,6 +186,19 @@ def test_it_does_not_listen_to_itself(bots: Any) -> None:
     assert bot.strategy._candle_feed.state.as_json()["producers"] == {}
 
 
+def test_others_that_cannot_be_asked_keep_nobody_from_producing(
+    bots: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def start(_feed: object) -> None:
+        raise RuntimeError("no such link")
+
+    monkeypatch.setattr(producer.Feed, "start", start)
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    assert bot.strategy.done == ["start"]
+    assert "no such link" in caplog.text
+
+
 def test_it_trades_nothing_and_adds_nothing(bots: Any) -> None:
     frame = pd.DataFrame({"close": [1.0]})
     strategy = bots().strategy
