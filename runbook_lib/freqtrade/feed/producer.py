@@ -116,7 +116,10 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     outlook = Outlook(store, breaker, lambda: check.wrong, timeframe, candle_type, still)
     outlook.own_pairs = frozenset(dp.current_whitelist())
     outlook.beat()
-    series = Series(name, settings.settle_seconds, store, outlook, links, lambda pair: pair in (bots.markets or {}))
+    page = exchange.ohlcv_candle_limit(timeframe, candle_type)
+    series = Series(
+        name, settings.settle_seconds, store, outlook, links, lambda pair: pair in (bots.markets or {}), page
+    )
     standby = Standby(
         series,
         feed,
@@ -124,7 +127,6 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
         state,
         settings.takeover_seconds,
         exchange.get_option("ohlcv_params", {}) or {},
-        exchange.ohlcv_candle_limit(timeframe, candle_type),
     )
     counter = Counter(name, market, tokens_of(config), frozenset(link.name for link in links), store, outlook, series)
     loop = FeedLoop()

@@ -35,7 +35,7 @@ class Bench:
         self.outlook.own_pairs = frozenset({"A/X"})
         self.peer = Peer("b", frozenset({"B/X"}), (THEIRS,))
         has_market = {"A/X", "B/X", "N/X"}.__contains__
-        self.series = Series("m", 2.0, self.store, self.outlook, (self.peer,), has_market, lambda: self.now)
+        self.series = Series("m", 2.0, self.store, self.outlook, (self.peer,), has_market, clock=lambda: self.now)
         self.series.looked_at = self.now
 
     def want(self, key: Key, back: int = 50) -> str:
@@ -72,6 +72,13 @@ def test_what_the_others_see_to_is_kept_here_too(bench: Bench) -> None:
     bench.series.follow()
     assert bench.series.held() == [THEIRS, NOBODYS]
     assert bench.missing() == {THEIRS, NOBODYS}
+
+
+def test_it_is_kept_as_deep_as_a_bot_that_comes_back_will_ask(bench: Bench) -> None:
+    bench.series.page = 300
+    bench.series.follow()
+    ((_, kept),) = bench.series.missing()
+    assert kept.since == FORMING - 299 * STEP
 
 
 def test_one_that_is_in_trouble_is_not_followed_but_what_was_kept_stays(bench: Bench) -> None:

@@ -36,7 +36,7 @@ class Bench:
         self.outlook.own_pairs = frozenset({"BTC/USDT"})
         self.outlook.beat()
         has_market = {"BTC/USDT", "ETH/USDT"}.__contains__
-        self.series = Series("p", 2.0, self.store, self.outlook, (), has_market, lambda: self.now)
+        self.series = Series("p", 2.0, self.store, self.outlook, (), has_market, clock=lambda: self.now)
         self.series.looked_at = self.now
         self.counter = Counter(
             "p", "binance", ("secret", "other"), {"peer"}, self.store, self.outlook, self.series, self.clock, self.sleep

@@ -49,14 +49,14 @@ class Bench:
         self.outlook.own_pairs = frozenset({"A/X"})
         self.peer = SimpleNamespace(name="b", trouble=None, owns=frozenset({"B/X"}), held=())
         peers: Any = (self.peer,)
-        self.series = Series("m", 2.0, self.store, self.outlook, peers, lambda _pair: True, lambda: self.now)
+        self.series = Series("m", 2.0, self.store, self.outlook, peers, lambda _pair: True, clock=lambda: self.now)
         notes: Any = SimpleNamespace(
             own=lambda key, *_: self.said.append(("own", key)),
             take_over=lambda *args: self.said.append(("take over", *args)),
             give_back=lambda name: self.said.append(("give back", name)),
         )
         direct: Any = SimpleNamespace(ask=self._exchange)
-        self.standby = Standby(self.series, self, direct, notes, 10.0, {"x": 1}, page=1000)
+        self.standby = Standby(self.series, self, direct, notes, 10.0, {"x": 1})
 
     async def answer(
         self, _key: Key, window: Window, *, only: Collection[str] | None = None, patience: float | None = None

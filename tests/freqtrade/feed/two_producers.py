@@ -219,7 +219,9 @@ class Producer:
         self.outlook = Outlook(self.store, breaker, lambda: self.check.wrong, "1m", "spot", 35.0, self.clock)
         self.outlook.own_pairs = frozenset(self.pairs)
         self.outlook.beat()
-        self.series = Series(name, settings.settle_seconds, self.store, self.outlook, links, EVERYTHING, self.clock)
+        self.series = Series(
+            name, settings.settle_seconds, self.store, self.outlook, links, EVERYTHING, clock=self.clock
+        )
         self.standby = Standby(self.series, self.feed, direct, self.state, settings.takeover_seconds, sleep=self._sleep)
         peers = frozenset(link.name for link in links)
         self.counter = Counter(name, "binance", ("token",), peers, self.store, self.outlook, self.series, self.clock)

@@ -16,7 +16,6 @@ from ..candle.wire import Want
 from ..reasons import Reason
 from .outlook import Outlook
 
-FIRST_LOAD = 1000  # candles, as freqtrade loads at first
 DEEPEST = 5000  # candles that are downloaded on demand; further back each bot's own history download is as cheap
 KEPT_CANDLES, KEPT_SECONDS = 3, 600.0  # how long a series is kept that nobody asks for
 MOST_SERIES = 2000
@@ -55,7 +54,8 @@ class Series:
     """Thread-safe. Times in seconds since 1970, candle dates in milliseconds.
 
     A series has one producer that sees to it: the pair's owner, or where nobody owns the pair the first by name of
-    those that live. The others have it from that one.
+    those that live. The others have it from that one. ``page``: candles that the exchange gives in one answer, which is
+    what freqtrade loads of a series at first.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Series:
     outlook: Outlook
     peers: Sequence[Peer]
     has_market: Callable[[str], bool]
+    page: int = 1000
     clock: Callable[[], float] = time.time
     looked_at: float = field(default=float("-inf"), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -77,7 +78,7 @@ class Series:
         if not self.has_market(key.pair):
             return "the exchange has no such market"
         # what lies too far back is not begun with: whoever wants it has to get it elsewhere in any case
-        since = want.since if want.since >= self.back(step, DEEPEST) else self.back(step, FIRST_LOAD - 1)
+        since = want.since if want.since >= self.back(step, DEEPEST) else self.back(step, self.page - 1)
         with self._lock:
             if key not in self._kept and len(self._kept) >= MOST_SERIES:
                 return "too many series are kept already"
@@ -94,7 +95,7 @@ class Series:
                     continue
                 with self._lock:
                     if key in self._kept or len(self._kept) < MOST_SERIES:
-                        kept = self._kept.setdefault(key, Kept(self.back(step, FIRST_LOAD - 1), 0.0))
+                        kept = self._kept.setdefault(key, Kept(self.back(step, self.page - 1), 0.0))
                         kept.wanted_at = self.clock()
 
     def forget(self) -> list[Key]:

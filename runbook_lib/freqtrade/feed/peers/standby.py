@@ -13,7 +13,7 @@ from ..candle.times import OVERLAP, Window, timeframe_ms
 from ..exchange.asked import Asked
 from ..exchange.budget import Need
 from ..reasons import Reason
-from .kept import FIRST_LOAD, LONGEST_PAUSE_SECONDS, Kept, Series
+from .kept import LONGEST_PAUSE_SECONDS, Kept, Series
 from .outlook import CLOCK
 
 logger = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ class Standby:
     """Belongs to the feed's event loop.
 
     After each candle it asks whoever sees to a series, and downloads it in that one's place at once if that one is
-    dead or says no, or has not delivered in ``takeover_seconds``. ``page``: candles that the exchange gives in one
-    answer; ``params``: what freqtrade adds to a request for candles.
+    dead or says no, or has not delivered in ``takeover_seconds``. ``params``: what freqtrade adds to a request for
+    candles.
     """
 
     series: Series
@@ -74,7 +74,6 @@ class Standby:
     notes: Notes
     takeover_seconds: float
     params: dict[str, object] = field(default_factory=dict)
-    page: int = FIRST_LOAD
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _places: dict[str, _Place] = field(default_factory=dict, init=False)
     _said: bool = field(default=False, init=False)
@@ -129,7 +128,7 @@ class Standby:
     async def _from_others(self, key: Key, kept: Kept) -> bool:
         """Return whether one of the others had what is missing."""
         back, step = self.series.back, timeframe_ms(key.timeframe) or 0
-        newest, deep = self.series.store.newest(key), max(kept.since, back(step, FIRST_LOAD - 1))
+        newest, deep = self.series.store.newest(key), max(kept.since, back(step, self.series.page - 1))
         first = deep if newest is None else max(deep, newest - OVERLAP * step)
         # one that has fewer candles, or a hole among them, is still a better source than the exchange
         for since in (first, max(first, back(step, OVERLAP + 1)), back(step, 1)):
@@ -145,7 +144,7 @@ class Standby:
 
     async def _download_newest(self, key: Key, seer: str) -> None:
         newest, outlook = self.series.store.newest(key), self.series.outlook
-        asked = Asked(key.pair, key.timeframe, None, self.page, self.params, self.series.clock(), held_to=newest)
+        asked = Asked(key.pair, key.timeframe, None, self.series.page, self.params, self.series.clock(), held_to=newest)
         need = asked.need(outlook.own_timeframe)
         rows = await self._asked(key, asked, need, seer)
         if newest is not None and asked.window is not None and newest < asked.window.first - asked.window.step:
@@ -157,7 +156,7 @@ class Standby:
         step = timeframe_ms(key.timeframe) or 0
         while self.series.shallow(key, kept):
             oldest = int(self.series.store.get(key).dates[0])
-            count = min(self.page, -(-(oldest - kept.since) // step))
+            count = min(self.series.page, -(-(oldest - kept.since) // step))
             since = oldest - count * step
             asked = Asked(key.pair, key.timeframe, since, count, self.params, self.series.clock())
             rows = [row for row in await self._asked(key, asked, Need.HISTORY, self.series.name) if row[0] < oldest]
