@@ -19,6 +19,7 @@ _HEIGHT: Final = 3.1  # inches
 _MARKERS: Final = ("o", "s", "^", "D", "v", "P")
 _HATCHES: Final = ("", style.HATCH, "..", "xx", "--", "++")
 _EDGE: Final = 0.5  # points
+_NEAR: Final = 3.0  # times the highest value: a limit above that is not drawn, but said
 _HEADROOM: Final = 1.16  # of the highest value: words on shaded spans stand there
 
 
@@ -43,7 +44,9 @@ def lines(  # noqa: PLR0913 - all that is on one chart
     """Draw values over time (seconds). One that is not finite is a cross at the top: it never came."""
     shaded = tuple(spans)
     known = [value for points in series.values() for _, value in points if math.isfinite(value)]
-    top = max([*known, limit or 0.0, 0.0]) or 1.0
+    all_came = all(math.isfinite(value) for points in series.values() for _, value in points)
+    near = limit is not None and not (all_came and known and limit > _NEAR * max(known))
+    top = max([*known, (limit or 0.0) if near else 0.0]) or 1.0
     with sheet(title, _HEIGHT) as drawing:
         axes = drawing.axes
         for index, (name, points) in enumerate(series.items()):
@@ -60,9 +63,7 @@ def lines(  # noqa: PLR0913 - all that is on one chart
             never = [at for at, value in points if not math.isfinite(value)]
             axes.plot(never, [top] * len(never), "x", color=style.ALARM, markersize=8, markeredgewidth=2)
         if limit is not None:
-            axes.axhline(limit, color=style.ALARM, linewidth=1.2, linestyle="--")
-            place = axes.get_yaxis_transform()
-            axes.text(1.0, limit, f"limit {number(limit)}", transform=place, ha="right", va="bottom", fontsize=8)
+            _limit(axes, limit, near=near)
         _finish(axes, axis, unit, top, shaded)
         if series:
             drawing.figure.legend(loc="outside lower center", ncols=min(6, len(series)), fontsize=8.5)
@@ -108,6 +109,15 @@ def stacks(  # noqa: PLR0913 - all that is on one chart
         told = "; ".join(f"{name}: {', '.join(map(number, values))}" for name, values in parts.items())
         drawing.alt = f"{title}, in {unit}, at {', '.join(map(number, at))} s. {told}.{_words(shaded)}"
     return drawing.chart
+
+
+def _limit(axes: Axes, limit: float, *, near: bool) -> None:
+    """Draw a limit, or say that it is far above: to its scale nothing could be told apart."""
+    if near:
+        axes.axhline(limit, color=style.ALARM, linewidth=1.2, linestyle="--")
+    words = f"limit {number(limit)}" if near else f"limit {number(limit)}, above this chart"
+    place = axes.get_yaxis_transform() if near else axes.transAxes
+    axes.text(1.0, limit if near else 1.01, words, transform=place, ha="right", va="bottom", fontsize=8)
 
 
 def _finish(axes: Axes, axis: str, unit: str, top: float, spans: Sequence[Span]) -> None:

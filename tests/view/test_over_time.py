@@ -14,11 +14,19 @@ def words(svg: str) -> list[str]:
 
 
 def test_lines_name_series_spans_and_the_limit() -> None:
-    chart = over_time.lines("Age", "seconds", {"75": [(0, 5), (60, 9.25)], "120": []}, spans=[DOWN], limit=55)
+    chart = over_time.lines("Age", "seconds", {"75": [(0, 5), (60, 9.25)], "120": []}, spans=[DOWN], limit=20)
     assert "75: 5, 9.25" in chart.alt
     assert "120: no values" in chart.alt
     assert "producer 73 down from 10 to 130 s." in chart.alt
-    assert {"producer 73 down", "limit 55", "75", "120", "seconds"} <= set(words(chart.svg))
+    assert {"producer 73 down", "limit 20", "75", "120", "seconds"} <= set(words(chart.svg))
+
+
+def test_a_limit_far_above_is_said_and_flattens_nothing() -> None:
+    chart = over_time.lines("Age", "seconds", {"75": [(0, 5), (6, 9.25)]}, limit=55)
+    assert "limit 55, above this chart" in words(chart.svg)
+    assert "50" not in words(chart.svg)
+    never = over_time.lines("Age", "seconds", {"75": [(0, 5), (6, math.inf)]}, limit=55)
+    assert {"limit 55", "50"} <= set(words(never.svg)), "its cross stands at the limit, above all that came"
 
 
 def test_a_value_that_never_came_stands_out() -> None:

@@ -161,7 +161,7 @@ def ages(phase: Phase[FreqtradeSite], drill: Drill) -> Chart:
         f"consumer {host}": [(_since(drill, each), _drawn(each.ages[host])) for each in candles]
         for host in phase.site.consumers
     }
-    title = f"Age of a candle when the last of its pairs had arrived{_at_most(phase, drill, 'drill_candle_age', ' s')}"
+    title = f"Age of a candle when its last pair had arrived{_at_most(phase, drill, 'drill_candle_age', ' s')}"
     limit = phase.site.gates.candle_age_seconds
     return phase.chart(
         "failover_age", over_time.lines(title, "seconds", series, axis=_AXIS, spans=_spans(drill), limit=limit)
@@ -193,7 +193,7 @@ _AXIS = "seconds since the kill; a candle stands at its close"
 def _at_most(phase: Phase[FreqtradeSite], drill: Drill, figure: str, unit: str) -> str:
     """End a title with a figure of the drill, if it was observed."""
     value = figures(phase.site, drill.course)[figure][1] if drill.course is not None else None
-    return "" if value is None else f": {number(round(value, 1))}{unit} at most with one producer down"
+    return "" if value is None else f": {number(round(value, 1))}{unit} at most, one producer down"
 
 
 def _since(drill: Drill, candle: Candle) -> float:
