@@ -80,7 +80,7 @@ failover.ages(phase, drill)
 # ## Who asked the exchange
 #
 # As the exchange counted it where it can be asked, else the bots' own logs. The dotted line is one request per pair:
-# above it something was downloaded twice.
+# above it a longer candle closed as well, or something was downloaded twice; the gate tells the two apart.
 
 # %%
 failover.requests(phase, drill)

@@ -30,18 +30,20 @@ class Candle:
     """One candle over the fleet. ``closed``: unix seconds.
 
     By host: ``ages``, seconds after its close at which the last of all pairs had arrived at a consumer, None if that
-    was not within the time that the gates allow; ``requests``, for candles, from this close to the next.
+    was not within the time that the gates allow; ``requests``, for candles, from this close to the next; ``downloads``,
+    those of them for candles of the fleet's own timeframe: longer ones may close at the same time, and cost their own.
     """
 
     closed: float
     stage: Stage
     ages: Mapping[str, float | None]
     requests: Mapping[str, int]
+    downloads: Mapping[str, int]
 
     @property
     def total(self) -> int:
-        """Candle requests of the whole fleet."""
-        return sum(self.requests.values())
+        """Candle requests of the whole fleet, in its own timeframe."""
+        return sum(self.downloads.values())
 
     @property
     def oldest(self) -> float | None:
@@ -171,8 +173,8 @@ def _ownership(site: FreqtradeSite, course: Course, remedy: str) -> list[Check]:
         *(
             equal(
                 "candle requests in the last candle, as before the kill",
-                after[-1].requests[host] if after else None,
-                before[-1].requests[host],
+                after[-1].downloads[host] if after else None,
+                before[-1].downloads[host],
                 host=host,
                 remedy=remedy,
             )
@@ -189,7 +191,7 @@ def fallback_checks(site: FreqtradeSite, course: Course) -> list[Check]:
     remedy = "read the consumer's feed: why it waited, or what the exchange answered it"
     checks = [at_least("candles with all producers down", len(alone), 1, too_little_is_inconclusive=True)]
     for host in site.consumers if alone else ():
-        asked = own_requests(alone, [host])
+        asked = sum(candle.downloads[host] for candle in alone)
         checks += [
             equal(f"candles later than {number(limit)} s", late(alone, host, limit), 0, host=host, remedy=remedy),
             at_least("candle requests of its own", asked, most, host=host, remedy=remedy),

@@ -37,6 +37,7 @@ def exchange_count(admin_url: str, hosts: Iterable[str], *, since: float, until:
             host: {int(status): count for status, count in seen["statuses"].items() if int(status) in REFUSALS}
             for host, seen in sources.items()
         },
+        by_interval={host: dict(seen["klines_by_interval"]) for host, seen in sources.items()},
         weight_peak={host: max(seen["weight_by_minute"].values(), default=0) for host, seen in sources.items()},
         streams={host: seen["streams"] for host, seen in sources.items()},
     )

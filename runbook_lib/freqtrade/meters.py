@@ -57,6 +57,11 @@ class RequestCounts:
         return self.by_endpoint.get(CANDLES, 0)
 
     @property
+    def candles_by_interval(self) -> dict[str, int]:
+        """Candle length -> requests for candles of that length."""
+        return _sum((row.interval, row.count) for row in self.answers if row.endpoint == CANDLES)
+
+    @property
     def by_endpoint(self) -> dict[str, int]:
         """Endpoint -> calls."""
         return _sum((row.endpoint, row.count) for row in self.answers)
@@ -82,14 +87,16 @@ class RequestCounts:
 class FleetMeter:
     """What a fleet asked of the exchange in some time, as one meter saw it. All by host.
 
-    ``other_calls``: endpoint -> calls; ``rejected``: status -> calls; ``weight_peak``: request weight used in the worst
-    minute, and ``streams``: open kline streams, both only where the exchange itself tells.
+    ``by_interval``: candle length -> candle requests; ``other_calls``: endpoint -> calls; ``rejected``: status ->
+    calls; ``weight_peak``: request weight used in the worst minute, and ``streams``: open kline streams, both only
+    where the exchange itself tells.
     """
 
     meter: str
     candle_requests: Mapping[str, int]
     other_calls: Mapping[str, Mapping[str, int]]
     rejected: Mapping[str, Mapping[int, int]]
+    by_interval: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     weight_peak: Mapping[str, int] = field(default_factory=dict)
     streams: Mapping[str, int] = field(default_factory=dict)
 
@@ -109,6 +116,7 @@ def fleet_meter(meter: str, counts: Mapping[str, RequestCounts]) -> FleetMeter:
             for host, counted in counts.items()
         },
         rejected={host: counted.rejected for host, counted in counts.items()},
+        by_interval={host: counted.candles_by_interval for host, counted in counts.items()},
     )
 
 

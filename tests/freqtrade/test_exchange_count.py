@@ -12,11 +12,12 @@ from runbook_lib.freqtrade.meters import FleetMeter
 SOURCES = {
     "73": {
         "requests": {"klines": 12, "exchangeInfo": 3, "ping": 4},
+        "klines_by_interval": {"1m": 9, "5m": 3},
         "statuses": {"200": 16, "429": 2, "418": 1, "500": 7},
         "weight_by_minute": {"60": 20, "120": 44, "180": 3},
         "streams": 55,
     },
-    "75": {"requests": {"ping": 1}, "statuses": {}, "weight_by_minute": {}, "streams": 0},
+    "75": {"requests": {"ping": 1}, "klines_by_interval": {}, "statuses": {}, "weight_by_minute": {}, "streams": 0},
     "operator": {"requests": {"klines": 999}, "statuses": {"429": 9}, "weight_by_minute": {"60": 9999}, "streams": 9},
 }
 
@@ -62,6 +63,7 @@ def test_each_host_is_read_and_nobody_else(exchange: Exchange) -> None:  # noqa:
     assert told.candle_requests == {"73": 12, "75": 0}
     assert told.other_calls == {"73": {"exchangeInfo": 3, "ping": 4}, "75": {"ping": 1}}
     assert told.rejected == {"73": {429: 2, 418: 1}, "75": {}}
+    assert told.by_interval == {"73": {"1m": 9, "5m": 3}, "75": {}}
     assert told.weight_peak == {"73": 44, "75": 0}
     assert told.streams == {"73": 55, "75": 0}
 

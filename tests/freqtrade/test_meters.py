@@ -29,6 +29,15 @@ def test_before_and_after_figures_out_of_counts() -> None:
     assert seen.rejected == {"75": {429: 2}, "120": {418: 1}}
 
 
+def test_candles_are_counted_by_their_length_refused_ones_too() -> None:
+    hourly = counts("75", 330, Calls(60, "klines", "1h", 200, 5), Calls(60, "klines", "1h", 429, 1))
+    others = counts("120", 0, Calls(60, "exchangeInfo", "", 200, 3))
+    assert fleet_meter("log", {"75": hourly, "120": others}).by_interval == {
+        "75": {"1h": 6, "5m": 330},
+        "120": {"5m": 0},
+    }
+
+
 def test_meters_that_counted_the_same_agree() -> None:
     check = agreement(meter(), meter("exchange"))
     assert check.verdict is Verdict.SUCCESSFUL

@@ -112,8 +112,15 @@ def _counted(phase: Phase[FreqtradeSite], watch: Watch, each: Followed) -> Candl
     site = phase.site
     who = {**bots.producers(site), **bots.feeders(site)}
     counts = count(phase.fleet, site, who, since=each.closed, until=_end(watch, each))
-    asked = counts.best.candle_requests
-    return Candle(each.closed, each.stage, each.ages, {host: asked[host] for host in site.hosts if host in who})
+    hosts = [host for host in site.hosts if host in who]
+    asked, by_interval = counts.best.candle_requests, counts.best.by_interval
+    return Candle(
+        each.closed,
+        each.stage,
+        each.ages,
+        requests={host: asked[host] for host in hosts},
+        downloads={host: by_interval[host].get(site.freqtrade.timeframe, 0) for host in hosts},
+    )
 
 
 def _repeated(site: FreqtradeSite, watch: Watch, followed: Sequence[Followed]) -> int | None:

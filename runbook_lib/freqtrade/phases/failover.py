@@ -63,7 +63,7 @@ class Drill(RenderedAs):
             return Table("The drill", ("",), (("a dry run kills nothing",),))
         hosts = list(self.course.candles[0].requests)
         rows = [
-            (_clock(each.closed), each.stage, each.oldest, each.total, *each.requests.values())
+            (_clock(each.closed), each.stage, each.oldest, sum(each.requests.values()), *each.requests.values())
             for each in self.course.candles
         ]
         heads = ("candle closed (UTC)", "producers", "the last consumer had it after (s)", "candle requests", *hosts)

@@ -30,7 +30,7 @@ def candle(number: int, stage: Stage, requests: dict[str, int], **ages: float | 
     usual: dict[str, float | None] = dict.fromkeys(CONSUMERS, 6.5)
     none = dict.fromkeys(SITE.hosts, 0)
     late = {host.removeprefix("h"): age for host, age in ages.items()}
-    return Candle(number * LENGTH, stage, {**usual, **late}, {**none, **requests})
+    return Candle(number * LENGTH, stage, {**usual, **late}, {**none, **requests}, {**none, **requests})
 
 
 BOTH = {"73": 55, "108": 55}
@@ -94,6 +94,13 @@ AS_BEFORE = "candle requests in the last candle, as before the kill"
 )
 def test_each_broken_promise_fails_its_own_check(course: Course, name: str, host: str | None) -> None:
     assert bad(failover_checks(SITE, course)) == {(name, host, Verdict.FAILED)}
+
+
+def test_a_longer_candle_that_closes_too_costs_its_own() -> None:
+    longer = replace(GOOD.candles[2], requests={**GOOD.candles[2].requests, "108": 220})
+    assert bad(failover_checks(SITE, with_candle(2, longer))) == set()
+    asked = replace(GOOD.candles[2], requests={**GOOD.candles[2].requests, "75": 1})
+    assert bad(failover_checks(SITE, with_candle(2, asked))) == {(OWN, "75", Verdict.FAILED)}, "also for a longer one"
 
 
 def test_pairs_that_stay_with_the_other_producer_fail_for_both() -> None:

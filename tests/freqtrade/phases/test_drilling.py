@@ -107,7 +107,11 @@ class Lab:
 
     def _count(self, _fleet: object, _site: object, who: Any, *, since: float, until: float) -> Any:
         self.counted.append((since, until))
-        return SimpleNamespace(best=SimpleNamespace(candle_requests={host: int(since) for host in reversed(list(who))}))
+        hosts = list(reversed(list(who)))
+        best = SimpleNamespace(
+            candle_requests=dict.fromkeys(hosts, int(since)), by_interval={host: {"1m": 7, "5m": 1} for host in hosts}
+        )
+        return SimpleNamespace(best=best)
 
     def _repeated(self, _url: str, hosts: list[str], interval: str, *, since: float, until: float) -> int:
         assert (set(hosts), interval) == ({*self.site.producers, *self.site.consumers}, "1m")
@@ -216,6 +220,7 @@ def test_each_candle_is_counted_from_its_close_to_the_next_and_the_last_until_no
     assert course.repeated == 4
     assert course.candles[1].requests == dict.fromkeys(lab.site.hosts, 6060)
     assert list(course.candles[1].requests) == list(lab.site.hosts)
+    assert course.candles[1].downloads == dict.fromkeys(lab.site.hosts, 7)
 
 
 def test_without_the_exchanges_ledger_nothing_is_claimed_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
