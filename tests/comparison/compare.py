@@ -5,8 +5,8 @@ nginx as a caching proxy; the same four as consumers of two producers. Each is m
 the exchange; then what its bots share is killed for a candle. The table and all figures are printed and written to
 outputs/comparison-<date>/. Without nginx its column is left out, and that is said.
 
-At full size (110 pairs, 3 candles of 1 m) it takes about 35 minutes; the machine should have nothing else to do, since
-processor time and ages are measured. `make compare ARGS="--pairs 2"` is a small one.
+At full size (110 pairs, 3 candles of 1 m) it takes somewhat over half an hour; the machine should have nothing else to
+do, since processor time and ages are measured. `make compare ARGS="--pairs 2"` is a small one.
 """
 
 from __future__ import annotations
