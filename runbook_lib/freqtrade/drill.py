@@ -12,6 +12,7 @@ from runbook_lib.gates import at_least, at_most, equal, holds
 from runbook_lib.gates.checks import number
 from runbook_lib.values import Check
 
+SAME_MOMENT_SECONDS = 5.0  # in which several feeds that say the same speak of the same
 TAKEOVER_CANDLES = 2
 """Within how many candles the other producer has to take over."""
 
@@ -235,6 +236,18 @@ def fallback_words(site: FreqtradeSite, course: Course) -> str:
         f"all producers down: {len(consumers)} consumers had the candle {when}, "
         f"by {own_requests(alone, consumers)} requests of their own"
     )
+
+
+def gathered(events: Iterable[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
+    """Tell once what several feeds said at about the same moment: when first, on which hosts, what."""
+    told: list[tuple[float, list[str], str]] = []
+    for at, host, what in events:
+        same = next((one for one in told if one[2] == what and at - one[0] <= SAME_MOMENT_SECONDS), None)
+        if same is None:
+            told.append((at, [host], what))
+        elif host not in same[1]:
+            same[1].append(host)
+    return [(at, ", ".join(hosts), what) for at, hosts, what in told]
 
 
 def figures(site: FreqtradeSite, course: Course) -> dict[str, tuple[str, float | None]]:

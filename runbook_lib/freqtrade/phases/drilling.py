@@ -34,8 +34,15 @@ class Followed:
     ages: dict[str, float | None]
 
 
-def carry_out(phase: Phase[FreqtradeSite], watch: Watch) -> tuple[Course, Comparison]:
-    """Kill the first producer, follow the fleet, bring it back; then all of them, if the site file says so; count."""
+Told = list[tuple[float, str, str]]
+"""What feeds said: when (unix seconds), on which host, what."""
+
+
+def carry_out(phase: Phase[FreqtradeSite], watch: Watch) -> tuple[Course, Comparison, Told]:
+    """Kill the first producer, follow the fleet, bring it back; then all of them, if the site file says so; count.
+
+    A feed's own story begins anew with its bot: what was told before all are killed is read before that.
+    """
     site, every = phase.site, list(phase.site.producers)
     victim = every[0]
     closed, ages = watch.quiet()
@@ -47,6 +54,7 @@ def carry_out(phase: Phase[FreqtradeSite], watch: Watch) -> tuple[Course, Compar
             takeover = watch.takeover(victim) or takeover
     one, all_down = _down(times), None
     owned = _until_it_owns(site, watch, one, followed)
+    told = watch.events(one.killed)
     if site.gates.drill_both:
         while not watch.is_quiet(followed[-1].closed):
             followed.append(_next(watch, followed, Stage.BACK))
@@ -66,7 +74,7 @@ def carry_out(phase: Phase[FreqtradeSite], watch: Watch) -> tuple[Course, Compar
         repeated=_repeated(site, watch, followed),
         all_down=all_down,
     )
-    return course, comparison
+    return course, comparison, sorted({*told, *watch.events(one.killed)})
 
 
 def _killed(phase: Phase[FreqtradeSite], hosts: Sequence[str]) -> AbstractContextManager[Outage]:

@@ -25,6 +25,7 @@ from runbook_lib.freqtrade.drill import (
     fallback_checks,
     fallback_words,
     figures,
+    gathered,
 )
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import drilling
@@ -118,11 +119,11 @@ def drill(phase: Phase[FreqtradeSite]) -> Drill:
     watch = Watch(phase.fleet, phase.site, phase.report)
     with phase.apply_lock():
         phase.check()
-        course, comparison = drilling.carry_out(phase, watch)
+        course, comparison, told = drilling.carry_out(phase, watch)
     who = {**bots.producers(phase.site), **bots.feeders(phase.site)}
     standing = bots.await_ready(phase.fleet, phase.site, who, phase.report)
     _keep(phase, course)
-    return Drill(course, tuple(standing), _events(course, watch.events(course.one.killed)), _differences(comparison))
+    return Drill(course, tuple(standing), _events(course, told), _differences(comparison))
 
 
 def _keep(phase: Phase[FreqtradeSite], course: Course) -> None:
@@ -144,8 +145,10 @@ def _earlier(phase: Phase[FreqtradeSite], name: str, default: Any) -> Any:  # no
 
 
 def _events(course: Course, told: Iterable[tuple[float, str, str]]) -> Table:
-    rows = [(round(at - course.one.killed, 1), host, what) for at, host, what in told]
-    return Table("What the feeds said", ("seconds since the kill", "host", "event"), rows)
+    rows = [(round(at - course.one.killed, 1), host, what) for at, host, what in gathered(told)]
+    return Table(
+        "What the feeds said", ("seconds since the kill", "host", "event"), rows, align=("right", "left", "left")
+    )
 
 
 def _differences(comparison: Comparison) -> Table:

@@ -18,6 +18,7 @@ from runbook_lib.freqtrade.drill import (
     fallback_checks,
     fallback_words,
     figures,
+    gathered,
 )
 from runbook_lib.values import Check, Verdict
 
@@ -164,6 +165,12 @@ def test_it_is_told_in_numbers() -> None:
     assert "not all in time" in fallback_words(SITE, unseen)
     assert "took over after 5 s; 0 of" in failover_words(SITE, replace(GOOD, takeover=35.0)), "before any close"
     assert "no takeover was seen" in failover_words(SITE, replace(GOOD, takeover=None))
+
+
+def test_what_several_feeds_say_at_once_is_told_once() -> None:
+    dead, takes = "producer-73: alive -> dead", "takes over from producer-73"
+    told = [(0.1, "75", dead), (0.6, "120", dead), (0.7, "75", dead), (40.2, "108", takes), (230.0, "75", dead)]
+    assert gathered(told) == [(0.1, "75, 120", dead), (40.2, "108", takes), (230.0, "75", dead)]
 
 
 def test_its_figures_are_those_of_the_record() -> None:

@@ -86,6 +86,12 @@ class Lab:
     def takeover(self, host: str) -> float | None:
         return self.takes if host in self.down else None
 
+    def events(self, since: float) -> drilling.Told:
+        """Forget what those said who are killed, as a feed does."""
+        assert since == 6030
+        taken = [(6062.5, "108", "takes over")] if "kill 73 and 108" not in self.log else [(6250.0, "108", "starting")]
+        return [(6031.0, "75", "dead"), *taken]
+
     def _ages(self) -> dict[str, float | None]:
         return dict.fromkeys(self.site.consumers, ARRIVES)
 
@@ -207,6 +213,13 @@ def test_all_are_not_killed_short_of_a_close(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(lab, "candle", soon)
     lab.carry_out()
     assert lab.log.index("kill 73 and 108") == lab.log.index("candle 6240") + 1
+
+
+def test_what_a_feed_said_before_it_was_killed_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = Lab(monkeypatch, drill_both=True)
+    watch: Any = lab
+    told = drilling.carry_out(lab.phase, watch)[2]
+    assert told == [(6031.0, "75", "dead"), (6062.5, "108", "takes over"), (6250.0, "108", "starting")]
 
 
 def test_each_candle_is_counted_from_its_close_to_the_next_and_the_last_until_now(

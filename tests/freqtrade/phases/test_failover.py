@@ -68,12 +68,10 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, phase: Drilling) -> Drill:
     def carry_out(_phase: object, _watch: object) -> Any:
         assert phase.locked
         assert phase.checked
-        return GOOD, None
+        return GOOD, None, [(GOOD.one.killed + 32.54, "108", "takes over from producer-73")]
 
     monkeypatch.setattr(failover.drilling, "carry_out", carry_out)
     monkeypatch.setattr(failover.bots, "await_ready", lambda *_: [HELD])
-    events = lambda _self, since: [(since + 32.54, "108", "takes over from producer-73")]  # noqa: E731 - one line of play
-    monkeypatch.setattr(failover.Watch, "events", events)
     monkeypatch.setattr(failover, "_differences", lambda _comparison: NOTHING)
     given: Any = phase
     return failover.drill(given)
