@@ -13,6 +13,9 @@ from runbook_lib.freqtrade.request_log import request_log_config
 from runbook_lib.freqtrade.strategies import PRODUCER_STRATEGY
 
 STRATEGY = PRODUCER_STRATEGY
+CCXT_PACE_MS = 10
+"""Between two calls of weight 1. ccxt's own 50 would spread a producer's pairs over a second, and every consumer would
+wait for it; the feed's budget of weight and its circuit breaker guard the exchange instead."""
 REQUEST_LOG = "user_data/logs/exchange_requests.log"
 """Where a bot keeps the log of its own calls, relative to its working directory."""
 
@@ -65,7 +68,7 @@ def producer_config(
             "enable_ws": site.freqtrade.enable_ws,
             # history comes through the API too, where it is counted, and not from the bulk-data site
             "only_from_ccxt": True,
-            "ccxt_config": site.ccxt_config(host),
+            "ccxt_config": {"rateLimit": CCXT_PACE_MS} | site.ccxt_config(host),
             "pair_whitelist": list(producer.pairs),
             "pair_blacklist": [],
         },

@@ -39,6 +39,7 @@ def test_the_host_s_address_stands_in_every_string_of_the_exchange_s_options(
     assert config["exchange"]["ccxt_config"] == {
         "urls": {"api": {"public": "http://127.0.3.73:18080/api/v3"}},
         "rate": 1,
+        "rateLimit": 10,
         "l": ["127.0.3.73"],
     }
 
