@@ -74,7 +74,7 @@ def test_a_drill_that_nobody_noticed_passes() -> None:
 LATE = "candles later than 55 s, of 4"
 OWN = "candle requests of a consumer"
 ANY = "candle requests in any candle"
-AS_BEFORE = "candle requests in the last candle, as before the kill"
+OWN_PAIRS = "candle requests in the last candle, for its own pairs"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_longer_candle_that_closes_too_costs_its_own() -> None:
 
 def test_pairs_that_stay_with_the_other_producer_fail_for_both() -> None:
     course = with_candle(3, candle(3, Stage.BACK, {"73": 0, "108": 110}))
-    assert bad(failover_checks(SITE, course)) == {(AS_BEFORE, host, Verdict.FAILED) for host in ("73", "108")}
+    assert bad(failover_checks(SITE, course)) == {(OWN_PAIRS, host, Verdict.FAILED) for host in ("73", "108")}
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_pairs_that_stay_with_the_other_producer_fail_for_both() -> None:
         ({"takeover": None}, {"until the takeover"}),
         ({"cells": 0}, {"cells compared"}),
         ({"repeated": None}, {"downloads of a pair beyond one per candle"}),
-        ({"candles": CANDLES[:3]}, {AS_BEFORE}),
+        ({"candles": CANDLES[:3]}, {OWN_PAIRS}),
     ],
 )
 def test_what_was_not_observed_never_passes(changed: dict[str, Any], names: set[str]) -> None:
