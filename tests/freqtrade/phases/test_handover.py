@@ -187,12 +187,12 @@ def test_a_consumer_that_is_fed_already_is_given_nothing(small: Any) -> None:
     assert world.asked == []
 
 
-@pytest.mark.parametrize(("last", "words"), [(None, "is missing"), (NOW - 901 * 60_000, "ends too early")])
-def test_nobody_is_restarted_before_the_producers_have_fetched(small: Any, last: int | None, words: str) -> None:
+@pytest.mark.parametrize(("ago", "words"), [(None, "is missing"), (901, "ends too early")])
+def test_nobody_is_restarted_before_the_producers_have_fetched(small: Any, ago: int | None, words: str) -> None:
     world = fetched_world()
     del world.kept["108"]["B/USDT", "1m"]
-    if last is not None:
-        world.keeps("108", 100, last, ("B/USDT", "1m"))
+    if ago is not None:
+        world.keeps("108", 100, NOW - ago * 60_000, ("B/USDT", "1m"))
     with pytest.raises(ChangeError, match=rf"history of B/USDT in 1m {words}") as raised:
         handover.handed_over(small(world), consuming())
     assert raised.value.host == "108"
