@@ -196,4 +196,4 @@ def test_nobody_is_restarted_before_the_producers_have_fetched(small: Any, ago: 
     with pytest.raises(ChangeError, match=rf"history of B/USDT in 1m {words}") as raised:
         handover.handed_over(small(world), consuming())
     assert raised.value.host == "108"
-    assert len(given(handover.handed_over(small(world, dry_run=True), consuming())["75"])) == 5 + (last is not None)
+    assert len(given(handover.handed_over(small(world, dry_run=True), consuming())["75"])) == 5 + (ago is not None)
