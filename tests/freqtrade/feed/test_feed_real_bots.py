@@ -23,7 +23,7 @@ import pytest
 from runbook_lib.freqtrade.strategies import consumer_module, feed_files, producer_module
 from runbook_lib.lab.exchange import Exchange, ExchangeSettings, ccxt_config
 
-pytestmark = pytest.mark.bots
+pytestmark = [pytest.mark.bots, pytest.mark.xdist_group("fed")]  # one after the other: others start bots, too
 OWNED = {"73": ["BTC/USDT", "ETH/USDT", "SOL/USDT"], "108": ["C0/USDT", "C1/USDT", "C2/USDT"]}
 PAIRS = tuple(pair for pairs in OWNED.values() for pair in pairs)
 TIMEFRAMES = ("1m", "5m", "1h")

@@ -19,7 +19,7 @@ from runbook_lib.fleet import Fleet, Units
 from runbook_lib.freqtrade.phases import consumers, producers
 from runbook_lib.runner.changing import Planned, Rollout
 
-pytestmark = pytest.mark.bots
+pytestmark = [pytest.mark.bots, pytest.mark.xdist_group("fed")]  # one after the other: others start bots, too
 SERIES = (len(PAIRS) + 1) * len(TIMEFRAMES)
 
 

@@ -22,7 +22,7 @@ import pytest
 from runbook_lib.freqtrade.strategies import consumer_module, feed_files
 from runbook_lib.lab.exchange import Exchange, ExchangeSettings, ccxt_config
 
-pytestmark = pytest.mark.bots
+pytestmark = [pytest.mark.bots, pytest.mark.xdist_group("fed")]  # one after the other: others start bots, too
 STATUSES = (403, 418, 429)
 PAIRS = tuple(f"C{number}/USDT" for number in range(5))
 STOCK, FED = "SampleFeeder", "SampleFeederFed"
