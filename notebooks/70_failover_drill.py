@@ -23,7 +23,7 @@ dry_run = False
 # ## The change
 
 # %%
-from runbook_lib import failover, open_phase
+from runbook_lib import failover_drill, open_phase
 
 phase = open_phase("70_failover_drill", site=site, change_id=change_id, dry_run=dry_run)
 phase
@@ -34,14 +34,14 @@ phase
 # A drill that was cut off may have left a producer down. Most often there is nothing to do here.
 
 # %%
-plan = failover.plan(phase)
+plan = failover_drill.plan(phase)
 plan
 
 # %% [markdown]
 # Only what is down is started.
 
 # %%
-restored = failover.restore(phase, plan)
+restored = failover_drill.restore(phase, plan)
 restored
 
 # %% [markdown]
@@ -50,7 +50,7 @@ restored
 # All bots run and hold fresh candles: nothing is taken from a fleet that is not well.
 
 # %%
-phase.require(failover.ready(phase, restored))
+phase.require(failover_drill.ready(phase, restored))
 
 # %% [markdown]
 # ## Hold point
@@ -65,7 +65,7 @@ phase.hold("before_failover")
 # the drill goes on until the producer is back.
 
 # %%
-drill = failover.drill(phase)
+drill = failover_drill.drill(phase)
 drill
 
 # %% [markdown]
@@ -74,7 +74,7 @@ drill
 # From its close until the last of all pairs had arrived. A cross is a candle that came too late or never.
 
 # %%
-failover.ages(phase, drill)
+failover_drill.ages(phase, drill)
 
 # %% [markdown]
 # ## Who asked the exchange
@@ -83,7 +83,7 @@ failover.ages(phase, drill)
 # above it a longer candle closed as well, or something was downloaded twice; the gate tells the two apart.
 
 # %%
-failover.requests(phase, drill)
+failover_drill.requests(phase, drill)
 
 # %% [markdown]
 # ## What the feeds said meanwhile
@@ -101,7 +101,7 @@ drill.differences
 # ## The claims of the plan
 
 # %%
-failover.claims(phase, drill)
+failover_drill.claims(phase, drill)
 
 # %% [markdown]
 # ## Gate
@@ -110,7 +110,7 @@ failover.claims(phase, drill)
 # pairs again.
 
 # %%
-phase.require(failover.gate(phase, drill))
+phase.require(failover_drill.gate(phase, drill))
 
 # %% [markdown]
 # ## If it passed

@@ -13,7 +13,7 @@ from typing import Any
 # and again in every kernel, for a format that nothing here checks. Said to be missing, it does without.
 _loaded.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # Python's own way to say so; typeshed knows none
 
-__all__ = ["baseline", "consumers", "failover", "open_phase", "preflight", "producers", "rollback", "validate"]
+__all__ = ["baseline", "consumers", "failover_drill", "open_phase", "preflight", "producers", "rollback", "validate"]
 
 _PHASES = "runbook_lib.freqtrade.phases"
 

@@ -1,8 +1,8 @@
 """Ends a process, or the fleet's connections, at one event of the journal. Python imports a module of this name itself.
 
 It is told by the environment, so that the product has no hook for it: SWEEP_FAULT says ``KIND MOMENT NUMBER``, such as
-``kernel after 7``, or several of them with semicolons between. Only libraries are imported that Python has loaded
-anyway: hosts and kernels start with it.
+``kernel after 7``, or several of them with semicolons between; ``40_consumers:7`` is the seventh event of that phase.
+Only libraries are imported that Python has loaded anyway: hosts and kernels start with it.
 
 runner, kernel   that process gets SIGKILL
 connection       all of the fleet's connections are torn, from the other side
@@ -60,7 +60,7 @@ def wrap(journal):
     faults = {}
     for fault in filter(None, (os.environ.get(FAULT) or "").split(";")):
         kind, moment, number = fault.split()
-        faults[moment, int(number)] = kind
+        faults[moment, number if ":" in number else int(number)] = kind
     write = journal.write
 
     def watched(self, what, host=None, **detail):
@@ -69,8 +69,9 @@ def wrap(journal):
             strike(faults.pop(coming), self.path)
         event = write(self, what, host, **detail)
         tell(f"{event.number} {'kernel' if in_kernel() else 'runner'} {what}")
-        if kind := faults.pop(("after", event.number), None):
-            strike(kind, self.path)
+        for number in (event.number, f"{event.phase}:{of_phase(self.path, event.phase)}" if faults else None):
+            if kind := faults.pop(("after", number), None):
+                strike(kind, self.path)
         return event
 
     journal.write = watched
@@ -95,6 +96,11 @@ def lines(path):
             return file.read().splitlines()
     except FileNotFoundError:
         return []
+
+
+def of_phase(path, phase):
+    """Return how many of the journal's events a phase has written."""
+    return sum(f'"phase": "{phase}"'.encode() in line for line in lines(path))
 
 
 def strike(kind, path):

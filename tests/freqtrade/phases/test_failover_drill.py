@@ -15,8 +15,8 @@ from runbook_lib.change.resources import Unit
 from runbook_lib.errors import ChangeError, GateFailed, RecordError
 from runbook_lib.freqtrade import claims as plan_claims
 from runbook_lib.freqtrade.drill import Course, Stage
-from runbook_lib.freqtrade.phases import failover
-from runbook_lib.freqtrade.phases.failover import Drill
+from runbook_lib.freqtrade.phases import failover_drill
+from runbook_lib.freqtrade.phases.failover_drill import Drill
 from runbook_lib.record.plain import plain
 from runbook_lib.runner.changing import Rollout
 from runbook_lib.values import Check, Verdict
@@ -70,44 +70,44 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, phase: Drilling) -> Drill:
         assert phase.checked
         return GOOD, None, [(GOOD.one.killed + 32.54, "108", "takes over from producer-73")]
 
-    monkeypatch.setattr(failover.drilling, "carry_out", carry_out)
-    monkeypatch.setattr(failover.bots, "await_ready", lambda *_: [HELD])
-    monkeypatch.setattr(failover, "_differences", lambda _comparison: NOTHING)
+    monkeypatch.setattr(failover_drill.drilling, "carry_out", carry_out)
+    monkeypatch.setattr(failover_drill.bots, "await_ready", lambda *_: [HELD])
+    monkeypatch.setattr(failover_drill, "_differences", lambda _comparison: NOTHING)
     given: Any = phase
-    return failover.drill(given)
+    return failover_drill.drill(given)
 
 
 def test_what_an_earlier_drill_left_down_is_planned_to_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     planned: dict[str, Any] = {}
-    monkeypatch.setattr(failover.changing, "plan", lambda _phase, _title, wanted: planned.update(wanted))
+    monkeypatch.setattr(failover_drill.changing, "plan", lambda _phase, _title, wanted: planned.update(wanted))
     phase: Any = Drilling()
-    failover.plan(phase)
+    failover_drill.plan(phase)
     assert list(planned) == ["73", "108"]
     for wanted in planned.values():
         assert wanted.resources == (Unit("freqtrade-producer.service", settle_seconds=5.0),)
 
 
 def test_nothing_is_taken_from_a_fleet_that_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(failover.bots, "await_ready", lambda *_: [HELD])
+    monkeypatch.setattr(failover_drill.bots, "await_ready", lambda *_: [HELD])
     phase: Any = Drilling()
     whole: Any = SimpleNamespace(checks=[HELD])
-    assert failover.ready(phase, whole).verdict is Verdict.SUCCESSFUL
+    assert failover_drill.ready(phase, whole).verdict is Verdict.SUCCESSFUL
     down: Any = SimpleNamespace(checks=[SICK])
-    assert failover.ready(phase, down).verdict is Verdict.FAILED
-    monkeypatch.setattr(failover.bots, "await_ready", lambda *_: [SICK])
-    assert failover.ready(phase, whole).verdict is Verdict.FAILED
+    assert failover_drill.ready(phase, down).verdict is Verdict.FAILED
+    monkeypatch.setattr(failover_drill.bots, "await_ready", lambda *_: [SICK])
+    assert failover_drill.ready(phase, whole).verdict is Verdict.FAILED
 
 
 def test_a_dry_run_kills_nothing_and_proves_nothing() -> None:
     phase: Any = Drilling(dry_run=True)  # any use of its fleet fails
-    assert failover.ready(phase, Rollout(())).verdict is Verdict.SUCCESSFUL
-    found = failover.drill(phase)
+    assert failover_drill.ready(phase, Rollout(())).verdict is Verdict.SUCCESSFUL
+    found = failover_drill.drill(phase)
     assert "kills nothing" in str(found)
-    assert failover.gate(phase, found).verdict is Verdict.SUCCESSFUL
-    failover.claims(phase, found)
+    assert failover_drill.gate(phase, found).verdict is Verdict.SUCCESSFUL
+    failover_drill.claims(phase, found)
     assert {claim.verdict for claim in phase.kept["claims"]} == {Verdict.INCONCLUSIVE}
-    failover.ages(phase, found)
-    failover.requests(phase, found)
+    failover_drill.ages(phase, found)
+    failover_drill.requests(phase, found)
     assert "course" not in phase.kept
 
 
@@ -161,19 +161,19 @@ def test_it_is_shown_candle_by_candle() -> None:
 
 def test_charts_tell_every_candle_and_who_was_down() -> None:
     phase: Any = Drilling()
-    ages = failover.ages(phase, drill())
+    ages = failover_drill.ages(phase, drill())
     assert "consumer 75: 6.5, 6.5, 6.5, 6.5, 9" in ages.alt
     assert "73 down from 0 to 110 s." in ages.alt
     assert "all down from 170 to 240 s." in ages.alt
-    asked = failover.requests(phase, drill())
+    asked = failover_drill.requests(phase, drill())
     assert "producer 73: 55, 0, 0, 55, 0; producer 108: 55, 110, 110, 55, 0; 4 consumers: 0, 0, 0, 0, 440" in asked.alt
     assert list(phase.charts) == ["failover_age", "failover_requests"]
     never = replace(GOOD, candles=(*GOOD.candles[:-1], candle(4, Stage.ALL_DOWN, ASKED, h75=None)))
-    assert "consumer 75: 6.5, 6.5, 6.5, 6.5, never" in failover.ages(phase, drill(never)).alt
+    assert "consumer 75: 6.5, 6.5, 6.5, 6.5, never" in failover_drill.ages(phase, drill(never)).alt
 
 
 def claimed(phase: Any, course: Course) -> dict[str, Verdict]:
-    failover.claims(phase, drill(course))
+    failover_drill.claims(phase, drill(course))
     return {claim.id: claim.verdict for claim in phase.kept["claims"]}
 
 
@@ -195,13 +195,13 @@ def test_a_fallback_that_was_not_drilled_is_claimed_by_nobody() -> None:
     phase: Any = Drilling({"claims": validated()})
     one_only = replace(GOOD, candles=GOOD.candles[:-1], all_down=None)
     assert claimed(phase, one_only)["C8"] is Verdict.INCONCLUSIVE
-    assert failover.gate(phase, drill(one_only)).verdict is Verdict.SUCCESSFUL, "and it does not fail the drill"
+    assert failover_drill.gate(phase, drill(one_only)).verdict is Verdict.SUCCESSFUL, "and it does not fail the drill"
 
 
 def test_the_gate_is_that_of_all_checks() -> None:
     phase: Any = Drilling()
-    assert failover.gate(phase, drill()).verdict is Verdict.SUCCESSFUL
-    assert failover.gate(phase, drill(replace(GOOD, repeated=1))).verdict is Verdict.FAILED
-    assert failover.gate(phase, drill(ready=(SICK,))).verdict is Verdict.FAILED
+    assert failover_drill.gate(phase, drill()).verdict is Verdict.SUCCESSFUL
+    assert failover_drill.gate(phase, drill(replace(GOOD, repeated=1))).verdict is Verdict.FAILED
+    assert failover_drill.gate(phase, drill(ready=(SICK,))).verdict is Verdict.FAILED
     unfed = replace(GOOD, candles=(*GOOD.candles[:-1], candle(4, Stage.ALL_DOWN, {})))
-    assert failover.gate(phase, drill(unfed)).verdict is Verdict.FAILED
+    assert failover_drill.gate(phase, drill(unfed)).verdict is Verdict.FAILED
