@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import aiohttp
 import numpy as np
 from virtual_time import now
 
@@ -50,6 +51,7 @@ class Producer:
     promises: bool = True
     dead: bool = False
     hangs: bool = False
+    unreachable: bool = False
     owns: frozenset[str] = frozenset()
     replies: tuple[int, bytes] | None = None
     held: dict[Key, Candles] = field(default_factory=lambda: {KEY: history(40)})
@@ -60,6 +62,8 @@ class Producer:
         try:
             async with asyncio.timeout(seconds):
                 return await self._answer(ask_from_bytes(body))
+        except aiohttp.ConnectionTimeoutError:
+            raise
         except TimeoutError:
             raise TimeoutError("nothing came") from None
 
@@ -104,6 +108,8 @@ class Producer:
 
     async def _travel(self) -> None:
         self._alive()
+        if self.unreachable:
+            raise aiohttp.ConnectionTimeoutError("no way there")
         if self.hangs:
             await asyncio.sleep(3600)
         await asyncio.sleep(self.latency)

@@ -15,7 +15,7 @@ from played_producer import FORMING, KEY, OPEN, STEP, Producer
 from virtual_time import now, run
 
 from runbook_lib.freqtrade.feed.candle.wire import PATH, Answer, Status, Want, answer_to_bytes, ask_from_bytes
-from runbook_lib.freqtrade.feed.peers.client import Client, Http, clients
+from runbook_lib.freqtrade.feed.peers.client import SILENCE_SECONDS, Client, Http, clients
 from runbook_lib.freqtrade.feed.reasons import Reason
 from runbook_lib.freqtrade.feed.settings import ProducerAddress
 
@@ -58,7 +58,6 @@ def test_an_answer_is_believed_and_remembered() -> None:
     ("producer", "reason", "state", "why"),
     [
         ({"dead": True}, Reason.DEAD, "dead", "Connection refused"),
-        ({"hangs": True}, Reason.DEAD, "dead", "does not answer in time"),
         ({"replies": (401, b"wrong token")}, Reason.REFUSED, "refused", "wrong token (401)"),
         ({"replies": (403, b"\xff")}, Reason.REFUSED, "refused", "wrong token (403)"),
         (
@@ -82,6 +81,43 @@ def test_why_a_producer_is_not_asked_for_candles(
         assert await world.client.ask((WANT,)) is reason
         assert world.client.trouble is reason
         assert world.said == [(state, why, None)]
+
+    run(scene)
+
+
+def test_silence_is_slowness_at_first_and_death_when_it_lasts() -> None:
+    async def scene() -> None:
+        world = Scene(hangs=True)
+        assert await world.client.ask((WANT,), 1.0) is Reason.LATE
+        assert (world.client.trouble, world.said) == (None, [])
+        world.producer.hangs = False
+        assert isinstance(await world.client.ask(), Answer)
+        world.producer.hangs = True
+        begun = now()
+        answers = [await world.client.ask((WANT,), 1.0) for _ in range(2)]
+        assert answers == [Reason.LATE, Reason.DEAD], "what it did not say before it answered does not count"
+        assert now() - begun == pytest.approx(SILENCE_SECONDS)
+        assert world.said[-1] == ("dead", "does not answer in time", None)
+
+    run(scene)
+
+
+def test_a_silent_one_is_asked_again_soon() -> None:
+    async def scene() -> None:
+        world = Scene(hangs=True)
+        watching = asyncio.create_task(world.client.watch())
+        await asyncio.sleep(SILENCE_SECONDS + 2.1)
+        assert world.client.trouble is Reason.DEAD
+        watching.cancel()
+
+    run(scene)
+
+
+def test_a_host_that_cannot_be_reached_is_dead_at_once() -> None:
+    async def scene() -> None:
+        world = Scene(unreachable=True)
+        assert await world.client.ask() is Reason.DEAD
+        assert world.said == [("dead", "does not answer in time", None)]
 
     run(scene)
 
@@ -123,7 +159,7 @@ def test_a_question_that_got_lost_says_nothing_of_a_producer_that_answered_since
         await asyncio.sleep(0.5)
         world.producer.hangs = False
         assert isinstance(await world.client.ask(), Answer)
-        assert await lost is Reason.DEAD
+        assert await lost is Reason.LATE
         assert world.client.trouble is None
         assert {state for state, _, _ in world.said} == {"alive"}
 

@@ -301,6 +301,20 @@ def test_a_hung_producer_is_known_before_the_next_candle() -> None:
     play(scene)
 
 
+def test_the_last_producer_that_is_only_busy_is_waited_for() -> None:
+    async def scene() -> None:
+        world = Scene(after=0.2)
+        world.second.dead = True
+        await world.feed.start()
+        world.first.hangs = True
+        world.at(3, lambda: world.first.take(NEWEST))
+        world.at(5.5, lambda: setattr(world.first, "hangs", False))
+        assert newest_closed(await world.ask()) == NEWEST
+        assert not any(link[:2] == ("first", "dead") for link in world.links)
+
+    play(scene)
+
+
 def test_a_refusal_is_said_at_once_and_not_asked_about_for_minutes() -> None:
     async def scene() -> None:
         world = Scene(after=5)

@@ -17,7 +17,9 @@ from ..settings import ProducerAddress
 from ..state import LinkState
 
 CONNECT_SECONDS = 2.0
-GRACE_SECONDS = 2.0  # how long after the time it may hold its answer back a producer counts as hung
+GRACE_SECONDS = 2.0  # how long after the time it may hold its answer back a producer is asked once more
+SILENCE_SECONDS = 6.0  # how long it may say nothing before it counts as hung: one busy with its own pairs is only slow
+SILENT_PROBE_SECONDS = 0.5
 WHOLE_SECONDS = 30.0  # for a long answer on a slow line, as long as it flows
 PROBE_SECONDS = {None: 5.0, Reason.DEAD: 2.0, Reason.CLOCK: 2.0, Reason.REFUSED: 300.0}
 _STATES: dict[Reason, LinkState] = {Reason.DEAD: "dead", Reason.CLOCK: "clock", Reason.REFUSED: "refused"}
@@ -89,34 +91,34 @@ class Client:
     held: tuple[Key, ...] = field(default=(), init=False)
     _asked: float = field(default=float("-inf"), init=False)
     _heard: float = field(default=float("-inf"), init=False)
+    _silent_since: float | None = field(default=None, init=False)
 
     async def ask(self, wants: tuple[Want, ...] = (), wait_seconds: float = 0.0) -> Answer | Reason:
-        """Ask for candles, or with nothing wanted only how it stands."""
+        """Ask for candles, or with nothing wanted only how it stands. LATE: it is silent, and may be asked again."""
         begun = self._asked = asyncio.get_running_loop().time()
         sent = self.clock()
         question = ask_to_bytes(Ask(self.who, self.exchange, wait_seconds, wants))
         try:
             status, body = await self.post(question, wait_seconds + GRACE_SECONDS)
+        except TimeoutError as error:
+            return self._dead(begun, _words(error)) if _unreachable(error) else self._silent(begun)
         except Exception as error:  # noqa: BLE001 - whatever keeps a question from being answered: this producer is of no use
             return self._dead(begun, _words(error))
-        if status in {401, 403}:
-            return self._stand(Reason.REFUSED, f"wrong token ({status})")
-        if status == 409:
-            return self._stand(Reason.REFUSED, _line(body))
         if status != 200:
-            return self._dead(begun, f"its api_server answers {status}: {_line(body)}")
+            return self._declined(begun, status, body)
         try:
             answer = answer_from_bytes(body)
         except NotOurs as error:
             return self._dead(begun, str(error))
-        self._heard = asyncio.get_running_loop().time()
+        self._heard, self._silent_since = asyncio.get_running_loop().time(), None
         return self._believe(answer, sent, self.clock(), 1000 * (self._heard - begun) if not wants else None)
 
     async def watch(self) -> None:
         """Ask how it stands whenever nobody has asked it for a while, for ever: so nobody waits to find that out."""
         loop = asyncio.get_running_loop()
         while True:
-            due = self._asked + PROBE_SECONDS[self.trouble] - loop.time()
+            silent = self._silent_since is not None and self.trouble is None
+            due = self._asked + (SILENT_PROBE_SECONDS if silent else PROBE_SECONDS[self.trouble]) - loop.time()
             if due <= 0:
                 await self.ask()
             else:
@@ -137,9 +139,25 @@ class Client:
         self.note(self.name, "alive", "", round_trip_ms)
         return answer
 
+    def _declined(self, begun: float, status: int, body: bytes) -> Reason:
+        if status in {401, 403}:
+            return self._stand(Reason.REFUSED, f"wrong token ({status})")
+        if status == 409:
+            return self._stand(Reason.REFUSED, _line(body))
+        return self._dead(begun, f"its api_server answers {status}: {_line(body)}")
+
     def _dead(self, begun: float, why: str) -> Reason:
         # it may have answered another question since this one began: then only this one is lost
         return Reason.DEAD if begun < self._heard else self._stand(Reason.DEAD, why)
+
+    def _silent(self, begun: float) -> Reason:
+        if begun < self._heard:
+            return Reason.LATE
+        if self._silent_since is None:
+            self._silent_since = begun
+        if asyncio.get_running_loop().time() - self._silent_since < SILENCE_SECONDS:
+            return Reason.LATE
+        return self._stand(Reason.DEAD, "does not answer in time")
 
     def _stand(self, trouble: Reason, why: str) -> Reason:
         self.trouble, self.why = trouble, why
@@ -152,6 +170,11 @@ def clients(
 ) -> list[Client]:
     """Return a link to each of these producers."""
     return [Client(address.name, Http(address), who, exchange, clock_seconds, note) for address in addresses]
+
+
+def _unreachable(error: TimeoutError) -> bool:
+    """Whether not even a connection came about: its host is gone, or the way to it."""
+    return isinstance(error, aiohttp.ConnectionTimeoutError)
 
 
 def _words(error: Exception) -> str:

@@ -195,6 +195,8 @@ class Feed:
         while link.trouble is None:
             again = loop.time() + AGAIN_SECONDS
             told = await self._together[link.name].ask(want)
+            if told is Reason.LATE:
+                continue
             if isinstance(told, Reason):
                 return told
             answer = self._judge(link, key, window, told.candles)
