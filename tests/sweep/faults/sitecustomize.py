@@ -22,6 +22,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 
 JOURNAL = "runbook_lib.change.journal"
 FAULT, TRACE, CUT = "SWEEP_FAULT", "SWEEP_TRACE", "SWEEP_CUT"
@@ -62,17 +63,19 @@ def wrap(journal):
         kind, moment, number = fault.split()
         faults[moment, number if ":" in number else int(number)] = kind
     write = journal.write
+    one_by_one = threading.RLock()  # the hosts of a batch write side by side: without it an event's turn is passed by
 
     def watched(self, what, host=None, **detail):
-        coming = ("before", len(lines(self.path)) + 1) if faults else None
-        if coming in faults and (in_kernel() or faults[coming] != "kernel"):  # a runner tells that its kernel died
-            strike(faults.pop(coming), self.path)
-        event = write(self, what, host, **detail)
-        tell(f"{event.number} {'kernel' if in_kernel() else 'runner'} {what}")
-        for number in (event.number, f"{event.phase}:{of_phase(self.path, event.phase)}" if faults else None):
-            if kind := faults.pop(("after", number), None):
-                strike(kind, self.path)
-        return event
+        with one_by_one:
+            coming = ("before", len(lines(self.path)) + 1) if faults else None
+            if coming in faults and (in_kernel() or faults[coming] != "kernel"):  # a runner tells that its kernel died
+                strike(faults.pop(coming), self.path)
+            event = write(self, what, host, **detail)
+            tell(f"{event.number} {'kernel' if in_kernel() else 'runner'} {what}")
+            for number in (event.number, f"{event.phase}:{of_phase(self.path, event.phase)}" if faults else None):
+                if kind := faults.pop(("after", number), None):
+                    strike(kind, self.path)
+            return event
 
     journal.write = watched
 
