@@ -270,6 +270,51 @@ def test_a_line_that_is_cut_between_the_producers_leaves_consumers_served(tmp_pa
     told(story, tmp_path)
 
 
+def test_one_that_comes_back_takes_up_its_longer_timeframes_before_their_next_candle(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        longer = Consumer(world, "d", ("1m", "5m", "1h"))
+        longer.begin()
+        await until(290)
+        await world.producers["a"].kill()
+        await until(320)  # candles of five minutes closed meanwhile
+        assert "takes over from a" in told_by(world, "b")
+        world.producers["a"].begin()
+        before = len(world.exchange.calls)
+        await until(355)
+        assert len(world.exchange.calls) == before, "b has everything"
+        assert {key.timeframe for key in world.producers["a"].series.held() if key.pair in PAIRS["a"]} == {"5m", "1h"}
+        await until(480)
+        assert "gives back to a: 3 pairs, 6 requests in its place" in told_by(world, "b"), "not in an hour"
+        await until(890)
+        assert told_by(world, "b").count("takes over from a") == 1
+        of_5m = {
+            (call.pair, call.who) for call in world.exchange.calls if call.timeframe == "5m" and call.at > EPOCH + 590
+        }
+        assert of_5m == {(pair, owner) for owner, pairs in PAIRS.items() for pair in pairs}
+        assert not longer.direct
+
+    told(story, tmp_path)
+
+
+def test_what_nobody_wants_any_more_is_let_go_by_all(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        once = Consumer(world, "d", ("5m",))
+        once.begin()
+        await until(290)
+        world.consuming.pop().cancel()
+        await world.producers["a"].kill()
+        world.producers["a"].begin()
+        await until(350)
+        assert any(key.timeframe == "5m" for key in world.producers["a"].series.held())
+        await until(2 * 3600)
+        for producer in world.producers.values():
+            assert {key.timeframe for key in producer.series.held()} == {"1m"}
+
+    told(story, tmp_path)
+
+
 def test_without_another_producer_it_is_on_its_own(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         world.producer("a").begin(tuple(EVERY))

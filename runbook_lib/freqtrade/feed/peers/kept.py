@@ -69,6 +69,7 @@ class Series:
     looked_at: float = field(default=float("-inf"), init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _kept: dict[Key, Kept] = field(default_factory=dict, init=False)
+    _let_go: set[Key] = field(default_factory=set, init=False)
 
     def want(self, want: Want) -> str:
         """Note that a consumer wants this. Return why nobody here will see to it, empty if somebody does."""
@@ -84,14 +85,21 @@ class Series:
                 return "too many series are kept already"
             kept = self._kept.setdefault(key, Kept(since, 0.0))
             kept.since, kept.wanted_at = min(kept.since, since), self.clock()
+            self._let_go.discard(key)
         return ""
 
     def follow(self) -> None:
-        """Keep what the others see to, as long as they do: so nothing is missing here when one of them dies."""
+        """Keep what the others see to, as long as they do: so nothing is missing here when one of them dies.
+
+        Of what is one's own business take up what they kept meanwhile, so that whoever comes back has it before it is
+        asked. Once, and not what nobody wanted here any more: else two would keep it for each other for ever.
+        """
         for peer in self.peers:
             for key in peer.held if peer.trouble is None else ():
-                step = timeframe_ms(key.timeframe)
-                if step is None or self.sees_to(key) != peer.name or key.candle_type != self.outlook.candle_type:
+                step, seer = timeframe_ms(key.timeframe), self.sees_to(key)
+                if step is None or seer not in {peer.name, self.name} or key.candle_type != self.outlook.candle_type:
+                    continue
+                if seer == self.name and (key in self._kept or key in self._let_go or self.outlook.own(key)):
                     continue
                 with self._lock:
                     if key in self._kept or len(self._kept) < MOST_SERIES:
@@ -106,6 +114,7 @@ class Series:
                 patience = KEPT_SECONDS + KEPT_CANDLES * (timeframe_ms(key.timeframe) or 0) / 1000
                 if now - kept.wanted_at > patience and (kept.task is None or kept.task.done()):
                     del self._kept[key]
+                    self._let_go.add(key)
                     unwanted.append(key)
         for key in unwanted:
             if not self.outlook.own(key):

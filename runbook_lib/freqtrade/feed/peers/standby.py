@@ -19,6 +19,7 @@ from .outlook import CLOCK
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
+BACK_CANDLES = 2  # of the bot's own timeframe
 PAUSE_SECONDS = 5.0  # after a download that did not bring what was missing; doubled when that goes on
 
 
@@ -53,9 +54,9 @@ class Notes(Protocol):
 
 @dataclass
 class _Place:
-    """What is downloaded in one producer's place."""
+    """What is downloaded in one producer's place. ``keys``: each series, and when it last was (seconds since 1970)."""
 
-    keys: set[Key] = field(default_factory=set)
+    keys: dict[Key, float] = field(default_factory=dict)
     requests: int = 0
 
 
@@ -95,7 +96,7 @@ class Standby:
         self.series.follow()
         for key in self.series.forget():
             for owner in list(self._places):
-                self._give_back(owner, key)
+                self._give_back(owner, {key})
         for key, kept in self.series.missing():
             kept.task = asyncio.create_task(self._bring(key, kept))
 
@@ -110,7 +111,7 @@ class Standby:
                 served = await self._from_others(key, kept)
                 kept.asking = False
                 if served:
-                    self._give_back(seer, key)
+                    self._give_back(seer, {key, *self._delivered_again(seer)})
             if series.behind(key):
                 await self._download_newest(key, seer)
             if series.shallow(key, kept):
@@ -167,7 +168,7 @@ class Standby:
         """Ask the exchange, in the place of whoever sees to the series."""
         if any(peer.name == seer for peer in self.series.peers):
             place = self._places.setdefault(seer, _Place())
-            place.keys.add(key)
+            place.keys[key] = self.series.clock()
             place.requests += 1
             self.notes.take_over(seer, len({each.pair for each in place.keys}), place.requests)
         with self.series.outlook.asking_exchange(key):
@@ -177,11 +178,19 @@ class Standby:
             raise ValueError(CLOCK)
         return [row for row in rows if asked.window is not None and row[0] < asked.window.forming]
 
-    def _give_back(self, owner: str, key: Key) -> None:
+    def _delivered_again(self, owner: str) -> list[Key]:
+        """Return what one that delivers again will deliver, too: it keeps it, and no candle of it has come since."""
+        place = self._places.get(owner, _Place())
+        held = {key for peer in self.series.peers if peer.name == owner for key in peer.held}
+        long_ago = self.series.clock() - BACK_CANDLES * (timeframe_ms(self.series.outlook.own_timeframe) or 0) / 1000
+        return [key for key, downloaded_at in place.keys.items() if key in held and downloaded_at < long_ago]
+
+    def _give_back(self, owner: str, keys: Collection[Key]) -> None:
         place = self._places.get(owner)
-        if place is None or key not in place.keys:
+        if place is None:
             return
-        place.keys.discard(key)
+        for key in keys:
+            place.keys.pop(key, None)
         if not place.keys:
             del self._places[owner]
             self.notes.give_back(owner)
