@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from runbook_lib.change.journal import Journal
@@ -69,23 +69,32 @@ class Engine:
     def apply(self, session: Session, plan: HostPlan, wanted: Wanted) -> Applied:
         """Do the steps of a plan in order, each verified before the next; say whether anything was changed.
 
-        Raises StalePlan, before anything is touched, if the host has changed since the plan was made. A step that
-        fails is journalled as such and raises ApplyFailed, VerifyFailed or the host's error; nothing is put back.
+        Raises StalePlan, before anything is touched, if the host has changed since the plan was made; before a step, if
+        what it acts on has changed since then: the run may have been paused for hours. A step that fails is journalled
+        as such and raises ApplyFailed, VerifyFailed or the host's error; nothing is put back.
         """
         fresh = self.plan(session, wanted)
         changes = changed_since(plan.seen, fresh.seen)
         if not changes and [step.wanted for step in fresh.steps] != [step.wanted for step in plan.steps]:
             changes = [f"what is to be done now is: {'; '.join(fresh.describe()) or 'nothing'}"]
-        if changes:
-            raise StalePlan(
-                f"the plan no longer fits: {'; '.join(changes)}", remedy="plan again and read the diff", host=plan.host
-            )
+        _must_fit(plan, changes)
+        moved = False  # by this plan's own acts, of which units and commands may feel each other's
         for step in fresh.steps:
             self._check()
+            if isinstance(step, FileStep) or not moved:
+                _must_fit(plan, changed_since(fresh.seen, self._look_again(session, wanted, step)))
             if step is fresh.steps[0]:
                 self._announce(session, wanted, fresh)
             self._carry_out(session, step)
+            moved = moved or not isinstance(step, FileStep)
         return Applied(changed=not fresh.empty)
+
+    def _look_again(self, session: Session, wanted: Wanted, step: Step) -> Seen:
+        """Look at nothing but what a step acts on; at a file's digest and mode, not at its bytes."""
+        if isinstance(step, FileStep):
+            state = Files(session, sudo=step.wanted.root).stat(step.wanted.path)
+            return Seen({step.wanted.path: SeenFile(state, None)}, {}, {})
+        return self.observe(session, replace(wanted, resources=(step.wanted,), leaves=()))
 
     def _announce(self, session: Session, wanted: Wanted, plan: HostPlan) -> None:
         """Tell what all steps of a host have in common, before the first.
@@ -157,6 +166,13 @@ class Engine:
             except CommandFailed as error:
                 raise ApplyFailed(f"{error.what}{said(units, name)}", remedy=error.remedy, host=session.name) from error
         wait_until_settled(units, session.name, name, step.wanted.settle_seconds)
+
+
+def _must_fit(plan: HostPlan, changes: list[str]) -> None:
+    if changes:
+        raise StalePlan(
+            f"the plan no longer fits: {'; '.join(changes)}", remedy="plan again and read the diff", host=plan.host
+        )
 
 
 def _forget_failures(units: Units, name: str) -> None:

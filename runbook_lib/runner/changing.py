@@ -152,7 +152,9 @@ def _batch(phase: Phase[Any], planned: Planned, up: Up, batch: tuple[str, ...]) 
             lambda session: engine(phase).apply(session, planned.plans[session.name], planned.wanted[session.name]),
             batch,
         )
-    _end_the_run(results)
+    if (end := _end_of_run(results)) is not None:
+        _put_back_failed(phase, results, time.monotonic() - began)
+        raise end
     changed = tuple(host for host in batch if not results[host].failed)
     looked = up(changed) if changed else ()
     seconds = time.monotonic() - began
@@ -160,15 +162,27 @@ def _batch(phase: Phase[Any], planned: Planned, up: Up, batch: tuple[str, ...]) 
         host: _judged(results[host], tuple(check for check in looked if check.host == host), seconds) for host in batch
     }
     sick = [host for host, attempt in attempts.items() if attempt.failed and _touched(phase, host, results[host])]
-    put_back = phase.fleet.on_all(lambda session: _put_back(phase, session, attempts[session.name]), sick)
-    _end_the_run(put_back)
+    put_back = phase.fleet.on_all(lambda session: _put_back(phase, session, attempts[session.name], phase.check), sick)
+    if (end := _end_of_run(put_back)) is not None:
+        raise end
     return [put_back[host].unwrap() if host in sick else attempts[host] for host in batch]
 
 
-def _end_the_run(results: FleetResult[Any]) -> None:
-    for result in results.failed:
-        if isinstance(result.error, ENDS_THE_RUN):
-            raise result.error
+def _end_of_run(results: FleetResult[Any]) -> RunbookError | None:
+    return next((result.error for result in results.failed if isinstance(result.error, ENDS_THE_RUN)), None)
+
+
+def _put_back_failed(phase: Phase[Any], results: FleetResult[Applied], seconds: float) -> None:
+    """Leave no host with what it failed with, although the run ends, for another's sake.
+
+    Nobody is asked whether to go on: a run ends after the step in hand, and here that takes the host back, too.
+    """
+    failed = {
+        each.host: _judged(each, (), seconds)
+        for each in results.failed
+        if not isinstance(each.error, ENDS_THE_RUN) and _touched(phase, each.host, each)
+    }
+    phase.fleet.on_all(lambda session: _put_back(phase, session, failed[session.name], lambda: None), failed)
 
 
 def _judged(result: HostResult[Applied], looked: tuple[Check, ...], seconds: float) -> Attempt:
@@ -195,13 +209,13 @@ def _first_step(phase: Phase[Any], host: str) -> int | None:
     return next((event.number for event in mine if event.what in {"host", "intent"}), None)
 
 
-def _put_back(phase: Phase[Any], session: Session, failed: Attempt) -> Attempt:
-    """Undo what this phase has done to a host."""
+def _put_back(phase: Phase[Any], session: Session, failed: Attempt, check: Callable[[], None]) -> Attempt:
+    """Undo what this phase has done to a host; ``check`` is called before each step."""
     bad = [check for check in failed.checks if check.verdict is not Verdict.SUCCESSFUL]
     why = "; ".join(f"{check.name}: {check.observed}" for check in bad)
     since = (_first_step(phase, session.name) or 1) - 1
     try:
-        Rollback(phase.journal, phase.site.units, phase.check).put_back(session, since, why)
+        Rollback(phase.journal, phase.site.units, check).put_back(session, since, why)
     except ENDS_THE_RUN:
         raise
     except RunbookError as error:

@@ -388,11 +388,12 @@ def test_root_writes_and_reads_what_only_root_may(host: Any, journal: Path) -> N
     engine = Engine(Journal(journal, "30_producers"), "system")
     engine.apply(host, engine.plan(host, wanted), wanted)
     begin = host.acts.index(("write", CONFIG.path))
-    assert host.acts[begin : begin + 6] == [
+    assert host.acts[begin : begin + 7] == [
         ("write", CONFIG.path),
         ("copy as root", unit.path, kept(unit.path, sha(b"[Unit]"), 0o644)),
         ("write as root", kept(unit.path, sha(b"[Service]"), 0o644, ours=True)),
         ("write as root", unit.path),
+        ("sudo",),  # looks once more whether it is done already
         ("sudo",),
         ("do", "nat"),
     ]
@@ -411,3 +412,56 @@ def test_a_restart_is_owed_until_it_is_done(engine: Engine, host: Any, journal: 
     assert again.describe() == ["restart bot.service"]
     assert later.apply(host, again, WANTED).changed
     assert later.plan(host, WANTED).empty
+
+
+EDITS: dict[str, Callable[[Any], object]] = {
+    "bot/config.json was edited": lambda host: host.put(CONFIG.path, b"somebody's", 0o640),
+    "bot/config.json was set to mode 0644": lambda host: host.put(CONFIG.path, OLD, 0o644),
+    "bot/config.json was removed": lambda host: host.files.pop(CONFIG.path),
+    ".config/systemd/user/bot.service was created": lambda host: host.put(UNIT.path, b"somebody's", 0o644),
+    "nat was done by somebody else": lambda host: host.done.add("nat"),
+    "bot.service was active, enabled and is inactive, enabled": lambda host: host.stop("bot.service"),
+}
+
+
+@pytest.mark.parametrize("said", EDITS)
+@pytest.mark.parametrize("kept_before", [False, True])
+def test_what_somebody_does_while_a_run_is_paused_is_not_overwritten(
+    host: Any, journal: Path, said: str, kept_before: bool
+) -> None:
+    host.put(CONFIG.path, OLD, 0o640)
+    if kept_before:  # by an earlier attempt that was put back
+        host.put(ORIGINAL, OLD, 0o640)
+    host.unit("bot.service").enabled = True
+    host.start("bot.service")
+    command, unit = "nat" in said, "inactive" in said
+    resources = (NAT,) if command else (CONFIG, Unit("bot.service")) if unit else (CONFIG, UNIT)
+    wanted = replace(WANTED, resources=resources)
+    done_before = 1 if unit or "created" in said else 0
+    then: list[object] = []
+
+    def pause() -> None:  # before the step on what somebody then changes
+        if sum(event.what == "done" for event in read(journal)) == done_before:
+            EDITS[said](host)
+            then.append(host.as_it_stands())
+
+    engine = Engine(Journal(journal, "30_producers"), "user", check=pause)
+    plan = engine.plan(host, wanted)
+    with pytest.raises(StalePlan, match=said):
+        engine.apply(host, plan, wanted)
+    assert then == [host.as_it_stands()]
+    assert sum(event.what == "intent" for event in read(journal)) == done_before
+
+
+def test_what_an_earlier_step_brings_about_is_nobody_elses_doing(host: Any, engine: Engine) -> None:
+    """One unit's start may start another, or do what a command was to do."""
+    all_three = Wanted("75", (Unit("bot.service"), NAT, Unit("also.service")))
+    plan = engine.plan(host, all_three)
+
+    def moment() -> None:
+        if host.acts[-1:] == [("start", "bot.service")]:
+            host.done.add("nat")
+            host.unit("also.service").active = "active"
+
+    host.moment = moment
+    assert engine.apply(host, plan, all_three).changed

@@ -199,6 +199,25 @@ def test_a_host_that_was_edited_since_it_was_planned_ends_the_run(hosts: Hosts) 
     assert told(hosts, "put back") == []
 
 
+@pytest.mark.parametrize("how", ["edited", "stopped"])
+def test_what_ends_the_run_on_one_host_leaves_no_other_of_its_batch_with_what_it_failed_with(
+    hosts: Hosts, how: str
+) -> None:
+    before, phase = hosts.like(), hosts.phase()
+    planned = changing.plan(phase, "Bots", wanted("abc", b=b"BAD"))
+    if how == "edited":
+        hosts["c"].put(CONFIG, b"EDITED")
+    else:
+        hosts["c"].moment = lambda what: what.startswith("after begin") and request(phase.journal, "stop", signal="x")  # type: ignore[assignment]  # what it returns is of no interest
+    with pytest.raises(StalePlan if how == "edited" else Stopped):
+        changing.change_all(phase, planned, well, hosts=list("abc"), size=3)
+    assert hosts.like()["b"] == before["b"]
+    (put_back,) = told(hosts, "put back")
+    assert put_back.host == "b"
+    assert put_back.detail["why"].startswith("changed: bot.service")
+    assert hosts.config()["a"] == b"NEW", "what did not fail stays"
+
+
 def test_a_plan_that_was_saved_must_fit_before_anything_is_touched(hosts: Hosts) -> None:
     phase = hosts.phase()
     planned = changing.plan(phase, "Bots", wanted())
