@@ -64,11 +64,6 @@ def roll_out(
     return tuple(attempts)
 
 
-def to_retry(attempts: Iterable[Attempt]) -> tuple[str, ...]:
-    """Return the hosts that are left to do: those that failed and those that were not reached."""
-    return tuple(attempt.host for attempt in attempts if attempt.failed or not attempt.reached)
-
-
 def _of_each(batch: tuple[str, ...], attempts: Sequence[Attempt]) -> list[Attempt]:
     """Return one attempt for each host of the batch; one of which nothing was told has failed."""
     told = {attempt.host: attempt for attempt in attempts}

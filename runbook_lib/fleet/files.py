@@ -69,7 +69,7 @@ sync -- "$new"
 sync -- "$(dirname -- "$path")"
 """
 _OWNER: Final = """\
-[ ! -e "$path" ] || chown --reference="$path" -- "$new" 2>/dev/null || :
+[ ! -e "$path" ] || chown --reference="$path" -- "$new"
 chmod {mode:04o} -- "$new"\
 """
 _COPY: Final = """\
@@ -148,8 +148,9 @@ class Files:
     def write(self, path: str, data: bytes, mode: int, *, deadline: float | None = None) -> FileState:
         """Put ``data`` there whole, with permission bits ``mode``; parents are made, a link is followed.
 
-        The owner stays who it was, where that is allowed. Raises TransferFailed; what stood there before then still
-        stands, or, if the connection was lost at the last moment, all of what is new.
+        Owner and group stay who they were; a file of somebody else's whom this login may not give it back to is not
+        written: no rollback could either. Raises TransferFailed; what stood there before then still stands, or, if the
+        connection was lost at the last moment, all of what is new.
         """
         digest = hashlib.sha256(data).hexdigest()
         command = _PLACE.format(

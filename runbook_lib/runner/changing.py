@@ -211,14 +211,14 @@ def _first_step(phase: Phase[Any], host: str) -> int | None:
 
 def _put_back(phase: Phase[Any], session: Session, failed: Attempt, check: Callable[[], None]) -> Attempt:
     """Undo what this phase has done to a host; ``check`` is called before each step."""
-    bad = [check for check in failed.checks if check.verdict is not Verdict.SUCCESSFUL]
-    why = "; ".join(f"{check.name}: {check.observed}" for check in bad)
+    bad = [each for each in failed.checks if each.verdict is not Verdict.SUCCESSFUL]
+    why = "; ".join(f"{each.name}: {each.observed}" for each in bad)
     since = (_first_step(phase, session.name) or 1) - 1
     try:
         Rollback(phase.journal, phase.site.units, check).put_back(session, since, why)
     except ENDS_THE_RUN:
         raise
     except RunbookError as error:
-        check = reported("put back", error, expected="as it was before this phase", host=session.name)
-        return replace(failed, checks=(*failed.checks, check))
+        stands = reported("put back", error, expected="as it was before this phase", host=session.name)
+        return replace(failed, checks=(*failed.checks, stands))
     return replace(failed, result="failed, and put back as it was")

@@ -72,6 +72,20 @@ def test_many_files_are_looked_at_in_one_round_trip(files: Files, host: SshHost)
     }
 
 
+def test_a_file_that_could_not_be_given_back_to_its_owner_is_left_alone(files: Files, host: SshHost) -> None:
+    programs = host.home.parent / "programs"
+    programs.mkdir()
+    (programs / "chown").write_text("#!/bin/sh\necho 'chown: Operation not permitted' >&2; exit 1\n")
+    (programs / "chown").chmod(0o755)
+    host.env["PATH"] = f"{programs}:{host.env['PATH']}"
+    files.write("new", b"new", 0o600)
+    (host.home / "theirs").write_bytes(b"old")
+    with pytest.raises(TransferFailed, match="chown: Operation not permitted"):
+        files.write("theirs", b"new", 0o600)
+    assert (host.home / "theirs").read_bytes() == b"old"
+    assert _only(host.home) == ["new", "theirs"]
+
+
 def test_a_file_is_replaced_whole_and_a_link_is_followed(files: Files, host: SshHost) -> None:
     (host.home / "real").mkdir()
     (host.home / "real" / "config").write_text("old")
