@@ -113,7 +113,8 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     )
     feed = Feed(links, settings, state)
     still = STILL_SECONDS + float(config.get("internals", {}).get("process_throttle_secs", 5))
-    outlook = Outlook(store, breaker, lambda: check.wrong, timeframe, candle_type, still)
+    late = settings.settle_seconds + settings.takeover_seconds
+    outlook = Outlook(store, breaker, lambda: check.wrong, timeframe, candle_type, still, late)
     outlook.own_pairs = frozenset(dp.current_whitelist())
     outlook.beat()
     page = exchange.ohlcv_candle_limit(timeframe, candle_type)

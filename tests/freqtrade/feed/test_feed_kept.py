@@ -31,7 +31,7 @@ class Bench:
     def __init__(self) -> None:
         self.now, self.store = FORMING / 1000 + 3, CandleStore()
         guard: Any = SimpleNamespace(state="closed")
-        self.outlook = Outlook(self.store, guard, lambda: False, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook = Outlook(self.store, guard, lambda: False, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"A/X"})
         self.peer = Peer("b", frozenset({"B/X"}), (THEIRS,))
         has_market = {"A/X", "B/X", "N/X"}.__contains__

@@ -28,7 +28,7 @@ class Breaker:
 class Bench:
     def __init__(self) -> None:
         self.now, self.store, self.breaker = FORMING / 1000 + 3, CandleStore(), Breaker()
-        self.outlook = Outlook(self.store, self.breaker, lambda: False, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook = Outlook(self.store, self.breaker, lambda: False, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"BTC/USDT"})
         self.outlook.beat()
 
@@ -73,9 +73,24 @@ def test_a_consumer_may_wait_for_a_bot_that_has_just_begun_but_no_producer_that_
 def test_a_bot_that_stands_still_is_not_waited_for(bench: Bench) -> None:
     bench.hold(OWN, FORMING - 2 * STEP)
     bench.now += 36
-    assert bench.why() == STILL
+    assert bench.why(peer=False) == STILL
     bench.outlook.beat()
-    assert not bench.why()
+    assert not bench.why(peer=False)
+
+
+@pytest.mark.parametrize("key", [OWN, OTHER])
+def test_a_candle_that_is_late_may_have_been_seen_to_by_another_producer(bench: Bench, key: Key) -> None:
+    step = STEP if key is OWN else 5 * STEP
+    forming = FORMING // step * step
+    bench.now = forming / 1000 + 11
+    bench.hold(key, forming - 2 * step)
+    assert bench.outlook.in_step(key)
+    assert not bench.why(key, forming - step, kept=key is OTHER)
+    bench.now += 2
+    assert not bench.outlook.in_step(key)
+    assert bench.why(key, forming - step, kept=key is OTHER) == BEHIND
+    bench.hold(key, forming - step)
+    assert bench.outlook.in_step(key)
 
 
 def test_what_is_being_downloaded_comes_whatever_was_before(bench: Bench) -> None:
@@ -109,9 +124,9 @@ def test_a_series_that_the_standby_keeps_comes_while_it_is_in_step(bench: Bench)
 
 
 def test_a_standby_needs_no_bot_that_lives(bench: Bench) -> None:
-    need = FORMING // (5 * STEP) * 5 * STEP - 5 * STEP
+    need = FORMING // (5 * STEP) * 5 * STEP
     bench.hold(OTHER, need - 5 * STEP)
-    bench.now += 100
+    bench.now = need / 1000 + 303
     assert not bench.why(OTHER, need, kept=True)
 
 

@@ -54,7 +54,7 @@ class Bench:
         self.others: list[tuple[Key, Window]] = []
         self.theirs: list[list[float]] | Reason | Exception = Reason.MISSING
         guard: Any = SimpleNamespace(state="closed")
-        self.outlook = Outlook(self.store, guard, lambda: self.wrong, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook = Outlook(self.store, guard, lambda: self.wrong, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"BTC/USDT"})
         freqtrade: Any = SimpleNamespace(klines=self._klines, get_option=lambda _name, default: default)
         self.state = FeedState(where / "state.json", "producer", "p")

@@ -1,6 +1,7 @@
 """Two producers that stand by for each other, through whole lives and deaths, in a time that jumps."""
 
 import asyncio
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -292,6 +293,26 @@ def test_one_that_comes_back_takes_up_its_longer_timeframes_before_their_next_ca
             (call.pair, call.who) for call in world.exchange.calls if call.timeframe == "5m" and call.at > EPOCH + 590
         }
         assert of_5m == {(pair, owner) for owner, pairs in PAIRS.items() for pair in pairs}
+        assert not longer.direct
+
+    told(story, tmp_path)
+
+
+@pytest.mark.parametrize("away", [30, 90, 150])
+def test_one_that_slept_over_the_close_of_longer_candles_downloads_none_again(tmp_path: Path, away: float) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        longer = Consumer(world, "d", ("1m", "5m"))
+        longer.begin()
+        await until(290)
+        world.producers["a"].awake.clear()
+        await until(290 + away)
+        world.producers["a"].awake.set()
+        await until(890)
+        asked = Tally((call.pair, call.timeframe) for call in world.exchange.calls if call.at > EPOCH + 290)
+        assert asked == {(pair, each): times for pair in EVERY for each, times in (("1m", 10), ("5m", 2))}
+        back = {(call.pair, call.who) for call in world.exchange.calls if call.at > EPOCH + 540}
+        assert back == {(pair, owner) for owner, pairs in PAIRS.items() for pair in pairs}
         assert not longer.direct
 
     told(story, tmp_path)

@@ -32,7 +32,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.store = CandleStore()
-        self.outlook = Outlook(self.store, self.breaker, lambda: self.wrong, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook = Outlook(self.store, self.breaker, lambda: self.wrong, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"BTC/USDT"})
         self.outlook.beat()
         has_market = {"BTC/USDT", "ETH/USDT"}.__contains__

@@ -45,7 +45,7 @@ class Bench:
     def __post_init__(self) -> None:
         self.store = CandleStore()
         guard: Any = SimpleNamespace(state="closed")
-        self.outlook = Outlook(self.store, guard, lambda: self.wrong, "1m", "spot", 35.0, lambda: self.now)
+        self.outlook = Outlook(self.store, guard, lambda: self.wrong, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"A/X"})
         self.peer = SimpleNamespace(name="b", trouble=None, owns=frozenset({"B/X"}), held=())
         peers: Any = (self.peer,)

@@ -216,7 +216,7 @@ class Producer:
         )
         links = world.clients(name, self.state.link, self.clock)
         self.feed = Feed(links, settings, self.state, self.clock)
-        self.outlook = Outlook(self.store, breaker, lambda: self.check.wrong, "1m", "spot", 35.0, self.clock)
+        self.outlook = Outlook(self.store, breaker, lambda: self.check.wrong, "1m", "spot", 35.0, 12.0, self.clock)
         self.outlook.own_pairs = frozenset(self.pairs)
         self.outlook.beat()
         self.series = Series(

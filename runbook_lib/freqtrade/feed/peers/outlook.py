@@ -37,7 +37,8 @@ class Outlook:
     """What is under way at one producer. Thread-safe; times in seconds since 1970, of one's own clock.
 
     ``own_pairs``: what its own bot downloads, in ``own_timeframe``; ``fresh_seconds``: how long after its last sign of
-    life that bot counts as alive; ``clock_wrong``: whether one's own clock is known to be wrong.
+    life that bot counts as alive; ``late_seconds``: how long after a candle's close another producer may have
+    downloaded it in one's place; ``clock_wrong``: whether one's own clock is known to be wrong.
     """
 
     store: CandleStore
@@ -46,6 +47,7 @@ class Outlook:
     own_timeframe: str
     candle_type: str
     fresh_seconds: float
+    late_seconds: float
     clock: Callable[[], float] = time.time
     own_pairs: frozenset[str] = frozenset()
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -80,9 +82,16 @@ class Outlook:
                 self._under_way -= Counter({key: 1})
 
     def in_step(self, key: Key) -> bool:
-        """Whether nothing but the newest closed candle of a series can be missing."""
-        step, newest = timeframe_ms(key.timeframe), self.store.newest(key)
-        return step is not None and newest is not None and newest >= _forming(self.clock(), step) - 2 * step
+        """Whether nothing can be missing of a series but a candle that has only just closed.
+
+        One that is missing for longer is late, or was slept over: the others may have seen to it meanwhile.
+        """
+        step, newest, now = timeframe_ms(key.timeframe), self.store.newest(key), self.clock()
+        if step is None or newest is None:
+            return False
+        forming = _forming(now, step)
+        just_closed = now - forming / 1000 < self.late_seconds
+        return newest >= forming - (2 if just_closed else 1) * step
 
     def blocked(self) -> bool:
         """Whether the exchange may not be asked. Looks into a file: not to be called for each of many series."""
