@@ -17,6 +17,11 @@ from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.request_log import request_log_config
 from runbook_lib.freqtrade.strategies import fed_name
 
+CANDLE_LISTS = frozenset(
+    {"AgeFilter", "PercentChangePairList", "RangeStabilityFilter", "VolatilityFilter", "VolumePairList"}
+)
+"""freqtrade's pair lists that look at candles: it fills them once before it starts the strategy, and so the feed."""
+_KEPT = "; the original is kept on the host"
 Settings = list[tuple[tuple[str, ...], Any]]
 
 
@@ -24,12 +29,13 @@ Settings = list[tuple[tuple[str, ...], Any]]
 class ConsumerEdit:
     """An edited config. ``strategy``: the operator's own, which the bot named before and which is never edited.
 
-    ``losses``: what the operator has in the original and will miss, in words.
+    ``notes``: what the operator should know, in words: what the original has and they will miss, and what still costs
+    the exchange requests.
     """
 
     text: str = field(repr=False)  # holds the producers' tokens
     strategy: str
-    losses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def fed_strategy(self) -> str:
@@ -63,7 +69,7 @@ def consumer_config(
             remedy="write the settings in by hand and report the config, without its secrets",
             host=host,
         )
-    return ConsumerEdit(text, strategy, tuple(_losses(before, after)))
+    return ConsumerEdit(text, strategy, (*_losses(before, after), *_asked_beside(before)))
 
 
 def _settings(site: FreqtradeSite, strategy: str, producers: Mapping[str, ProducerAccess], log: str | None) -> Settings:
@@ -93,8 +99,7 @@ def _strategy(config: ConfigText, where: str, host: str) -> str:
 
 def _refuse_pairs_of_producers(config: ConfigText, where: str, host: str) -> None:
     """Refuse a bot that trades what producers trade: without freqtrade's own consumer it would not even start."""
-    methods = [each.get("method") for each in config.data.get("pairlists") or [] if isinstance(each, Mapping)]
-    if "ProducerPairList" in methods:
+    if "ProducerPairList" in _pair_lists(config):
         raise ParamsError(
             f"{where} takes its pairs from producers (ProducerPairList), which the feed does not tell",
             remedy="name its pairs in exchange.pair_whitelist, with StaticPairList",
@@ -102,14 +107,24 @@ def _refuse_pairs_of_producers(config: ConfigText, where: str, host: str) -> Non
         )
 
 
+def _pair_lists(config: ConfigText) -> list[object]:
+    return [each.get("method") for each in config.data.get("pairlists") or [] if isinstance(each, Mapping)]
+
+
+def _asked_beside(config: ConfigText) -> Iterator[str]:
+    asking = [str(method) for method in _pair_lists(config) if method in CANDLE_LISTS]
+    if asking:
+        yield f"{', '.join(asking)} asks the exchange for candles as the bot starts, before the feed does"
+
+
 def _losses(before: ConfigText, after: ConfigText) -> Iterator[str]:
     lost = [comment for comment, _ in (Counter(before.comments) - Counter(after.comments)).items()]
     if lost:
-        yield f"comments that stood inside a setting that is replaced whole go: {' '.join(lost)}"
+        yield f"comments that stood inside a setting that is replaced whole go: {' '.join(lost)}{_KEPT}"
     listened = before.data.get("external_message_consumer")
     if isinstance(listened, Mapping) and listened.get("enabled"):
         names = [str(each.get("name")) for each in listened.get("producers") or [] if isinstance(each, Mapping)]
-        yield f"it no longer listens to {', '.join(names) or 'producers of its own'} by freqtrade's own consumer"
+        yield f"it no longer listens to {', '.join(names) or 'producers of its own'} by freqtrade's own consumer{_KEPT}"
 
 
 def _wanted(data: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -40,9 +40,9 @@ def plan(phase: Phase[FreqtradeSite]) -> Planned:
     access = _access(phase)
     who = bots.feeders(site)
     found = phase.fleet.on_all(lambda session: _wanted(session, site, who[session.name], access), who).unwrap()
-    for host, (_, losses) in found.items():
-        for loss in losses:
-            phase.report.done(f"{host}: {loss}; the original is kept on the host")
+    for host, (_, notes) in found.items():
+        for note in notes:
+            phase.report.done(f"{host}: {note}")
     fed = {host: wanted for host, (wanted, _) in found.items()}
     return changing.plan(phase, "Consumers", handover.handed_over(phase, fed))
 
@@ -81,7 +81,7 @@ def _wanted(
         ),
         leaves=(*producers.feed_leaves(site), producers.in_strategies(site, compiled)),
     )
-    return wanted, edit.losses
+    return wanted, edit.notes
 
 
 def _subclass(session: Session, site: FreqtradeSite, edit: ConsumerEdit) -> str:

@@ -109,17 +109,19 @@ def with_section(section: str) -> str:
 
 
 def test_comments_that_stood_in_a_replaced_section_are_told() -> None:
-    assert edit(ORIGINAL).losses == ()
-    (told,) = edit(with_section('{/* mine */ "producers": []}')).losses
-    assert told.endswith(": /* mine */")
+    assert edit(ORIGINAL).notes == ()
+    (told,) = edit(with_section('{/* mine */ "producers": []}')).notes
+    assert told.endswith(": /* mine */; the original is kept on the host")
 
 
 def test_that_the_bot_no_longer_listens_to_others_is_told_once() -> None:
     others = '{"enabled": true, "producers": [{"name": "signals", "host": "h", "ws_token": "t"}]}'
     edited = edit(with_section(others))
-    assert edited.losses == ("it no longer listens to signals by freqtrade's own consumer",)
-    assert edit(edited.text).losses == ()
-    assert edit(with_section(others.replace("true", "false"))).losses == ()
+    assert edited.notes == (
+        "it no longer listens to signals by freqtrade's own consumer; the original is kept on the host",
+    )
+    assert edit(edited.text).notes == ()
+    assert edit(with_section(others.replace("true", "false"))).notes == ()
 
 
 def test_a_bot_that_trades_what_producers_trade_is_refused() -> None:
@@ -127,6 +129,12 @@ def test_a_bot_that_trades_what_producers_trade_is_refused() -> None:
     with pytest.raises(ParamsError, match="takes its pairs from producers"):
         edit(pairs)
     assert edit(pairs.replace("ProducerPairList", "StaticPairList"))
+
+
+def test_pair_lists_that_ask_for_candles_before_the_feed_does_are_told() -> None:
+    lists = '{"pairlists": [{"method": "StaticPairList"}, {"method": "AgeFilter"}, {"method": "VolatilityFilter"}], '
+    (told,) = edit(lists + '"strategy": "Mine"}').notes
+    assert told.startswith("AgeFilter, VolatilityFilter asks the exchange for candles as the bot starts")
 
 
 def test_an_older_section_is_replaced_where_it_stands() -> None:
@@ -144,7 +152,7 @@ def test_any_layout_survives_and_a_second_edit_changes_nothing(config: Written) 
     edited = edit(text)
     assert edit(edited.text) == edited
     assert config.text in edited.text
-    assert not edited.losses
+    assert not edited.notes
 
 
 def test_no_key_that_freqtrade_ignores(known_keys: Any) -> None:

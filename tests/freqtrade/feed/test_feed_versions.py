@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from runbook_lib.freqtrade.configs.access import ProducerAccess, ProducerSecrets
-from runbook_lib.freqtrade.configs.consumer import consumer_config
+from runbook_lib.freqtrade.configs.consumer import CANDLE_LISTS, consumer_config
 from runbook_lib.freqtrade.configs.on_host import problems
 from runbook_lib.freqtrade.configs.producer import producer_config
 from runbook_lib.freqtrade.configs.schema import HOST_SCRIPT, read_host_check
@@ -201,6 +202,13 @@ def test_a_consumer_without_producers_downloads(found: dict[str, Any]) -> None:
     assert (consumer["state"]["role"], consumer["state"]["state"]) == ("consumer", "fallback")
     assert consumer["state"]["own_requests"] == 1
     assert consumer["state"]["fallbacks"] == {str(Reason.DEAD): 1}
+
+
+def test_pair_lists_that_look_at_candles_are_known(environment: str) -> None:
+    (lists,) = python(environment).parents[1].glob("lib/python*/site-packages/freqtrade/plugins/pairlist")
+    sources = [path.read_text(encoding="utf-8") for path in lists.glob("*.py")]
+    asking = [source for source in sources if re.search(r"\.refresh_\w*ohlcv", source)]
+    assert {name for source in asking for name in re.findall(r"class (\w+)\(IPairList\)", source)} == CANDLE_LISTS
 
 
 def test_its_own_check_takes_our_configs_whole(environment: str, tmp_path: Path) -> None:
