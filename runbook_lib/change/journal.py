@@ -25,6 +25,39 @@ from runbook_lib.errors import RecordError
 from runbook_lib.redaction import redact
 
 START = "0" * 64
+ACTED_ON = frozenset(
+    {
+        "key",
+        "kind",
+        "path",
+        "name",
+        "unit",
+        "units",
+        "leaves",
+        "folders",
+        "made",
+        "original",
+        "written",
+        "check",
+        "undo",
+    }
+    | {
+        "before",
+        "after",
+        "mode_before",
+        "mode_after",
+        "to",
+        "mode_to",
+        "now",
+        "on",
+        "acts",
+        "scope",
+        "root",
+        "rewritten",
+    }
+    | {"since", "restarts", "last", "hosts", "gate", "verdict", "hold", "decision"}
+)
+"""What a resumed run or a rollback acts on: it stands there as it is, or the event is refused."""
 TORN = "torn"
 """The event that tells of a tail which was cut off; ``bytes``: how many."""
 
@@ -63,7 +96,8 @@ class Journal:
     def write(self, what: str, host: str | None = None, **detail: Any) -> Event:  # noqa: ANN401 - any JSON
         """Append one event and wait until the disk has it. Text in ``detail`` is redacted.
 
-        Raises RecordError when it cannot be kept: then nothing may be done that it would have announced.
+        Raises RecordError when it cannot be kept, or a secret stands in what is acted on later (ACTED_ON): then nothing
+        may be done that it would have announced.
         """
         try:
             return self._append(what, host, detail)
@@ -100,9 +134,20 @@ class Journal:
             "phase": self._phase,
             "what": what,
             "host": host,
-            "detail": json.loads(redact(json.dumps(detail))),
+            "detail": self._masked(what, detail),
         }
         return Event(**content, chain=_chain(previous, content))
+
+    def _masked(self, what: str, detail: dict[str, Any]) -> dict[str, Any]:
+        told = json.loads(json.dumps(detail))
+        masked: dict[str, Any] = json.loads(redact(json.dumps(detail)))
+        spoilt = sorted(name for name in ACTED_ON & told.keys() if masked.get(name) != told[name])
+        if spoilt:
+            raise RecordError(
+                f"{self._path}: a secret stands in {', '.join(spoilt)} of event {what}, which is read again to undo it",
+                remedy="a secret that is a word like any other cannot be masked: choose a longer one",
+            )
+        return masked
 
     def _last_chain(self, lines: list[bytes]) -> str:
         if not lines:

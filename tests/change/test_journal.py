@@ -6,13 +6,14 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runbook_lib.change import journal
 from runbook_lib.change.journal import START, Journal, read
 from runbook_lib.errors import RecordError
-from runbook_lib.redaction import MASK
+from runbook_lib.redaction import MASK, register
 from runbook_lib.secrets import Secret
 
 EVENTS = 5
@@ -175,6 +176,27 @@ def test_no_secret_is_written(path: Path) -> None:
 @pytest.fixture
 def _unregistered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("runbook_lib.redaction._registered", {})
+
+
+@pytest.mark.usefixtures("_unregistered")
+@pytest.mark.parametrize(
+    ("secret", "detail", "spoilt"),
+    [
+        ("freqtrade", {"key": "file:freqtrade/config.json", "path": "freqtrade/config.json", "act": "x"}, "key, path"),
+        ("active", {"unit": "bot.service", "before": {"active": "active", "enabled": True}}, "before"),
+        ("t0k3n-of-mine", {"check": "true", "undo": "curl -d t0k3n-of-mine bot"}, "undo"),
+    ],
+)
+def test_a_secret_in_what_an_undo_reads_is_refused_before_anything_is_done(
+    path: Path, secret: str, detail: dict[str, Any], spoilt: str
+) -> None:
+    register(secret)
+    with pytest.raises(RecordError, match=f"a secret stands in {spoilt} of event intent") as refused:
+        Journal(path, "p").write("intent", **detail)
+    assert f"{secret} " not in str(refused.value)
+    assert not list(read(path))
+    Journal(path, "p").write("failed", why=f"it said {secret}")
+    assert secret not in path.read_text()
 
 
 def write_some(path: Path, name: str, times: int) -> None:
