@@ -10,7 +10,8 @@
 # **How long.** About a minute for all hosts, then as long as the baseline to measure that all is as before.
 #
 # **What can go wrong.** Somebody has edited a file since. It is not overwritten: it is shown with its diff, and the
-# rollback waits for a decision.
+# rollback waits for a decision. Or a host is out of reach: it is left as it is and the others are put back, but the
+# rollback fails as long as that host is not as before, too.
 
 # %% tags=["parameters"]
 site = "params/lab.yaml"
@@ -114,5 +115,5 @@ phase.require(rollback.gate(phase, again))
 # %% [markdown]
 # ## If it stopped here
 #
-# Run this notebook again: what is back already is left alone. A host that can not be reached is put back when it can
-# be; the journal knows what is still to do.
+# Run this notebook again: what is back already is left alone. A host that could not be reached is put back as soon as
+# it can be; the journal knows what is still to do.

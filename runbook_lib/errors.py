@@ -34,7 +34,7 @@ Each says in one line: which host (if any), what happened, and what to do next.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from runbook_lib.redaction import redact
 
@@ -101,6 +101,10 @@ class HostKeyRefused(HostError):
 
 class AuthenticationRefused(HostError):
     """The host did not accept the operator's key or password."""
+
+
+NO_SESSION: Final = (Unreachable, HostKeyRefused, AuthenticationRefused)
+"""What says that no session with a host could be had, or that it was lost."""
 
 
 class DeadlineExceeded(HostError):

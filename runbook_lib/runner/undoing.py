@@ -1,9 +1,12 @@
-"""How a notebook undoes its change: told by its journal, last phase first; edits made since are never overwritten."""
+"""How a notebook undoes its change: told by its journal, last phase first; edits made since are never overwritten.
+
+A host out of reach keeps no other from being put back; until it was reached and is as before, nothing is rolled back.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runbook_lib.change.engine import Applied
@@ -13,7 +16,7 @@ from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.rollout import batches
 from runbook_lib.change.undo import decided, differences, origins
 from runbook_lib.change.undo_plan import Conflict, FileUndo, UndoPlan
-from runbook_lib.errors import ApplyFailed
+from runbook_lib.errors import NO_SESSION, ApplyFailed, RunbookError
 from runbook_lib.fleet import Session
 from runbook_lib.gates import holds, reported
 from runbook_lib.runner.phase import Phase
@@ -27,9 +30,13 @@ ROLLED_BACK = "rolled back"
 
 @dataclass(frozen=True, slots=True)
 class Undoing(RenderedAs):
-    """What will be undone, host by host, in that order: those of the last phase first."""
+    """What will be undone, host by host, in that order: those of the last phase first.
+
+    ``unreached``: hosts that this change touched and that no session could be had with, and why; they are left alone.
+    """
 
     plans: Mapping[str, UndoPlan]
+    unreached: Mapping[str, RunbookError] = field(default_factory=dict)
 
     @property
     def conflicts(self) -> list[tuple[str, Conflict]]:
@@ -37,14 +44,23 @@ class Undoing(RenderedAs):
         return [(host, conflict) for host, plan in self.plans.items() for conflict in plan.conflicts]
 
     def shown(self) -> Shown:
-        """Show it as diffs and steps; before them what somebody edited since, against what we wrote."""
-        undo = diffs.plan("Rollback", self._files(), self._steps())
+        """Show it as diffs and steps; before them who is out of reach, and what somebody edited since."""
+        return Together((*self._out_of_reach(), *self._edits(), diffs.plan("Rollback", self._files(), self._steps())))
+
+    def _out_of_reach(self) -> list[Shown]:
+        if not self.unreached:
+            return []
+        title = "Out of reach, and not put back now; the other hosts are"
+        return [tables.Table(title, ("host", "why"), [(host, error.what) for host, error in self.unreached.items()])]
+
+    def _edits(self) -> list[Shown]:
+        """Show what somebody edited against what we wrote."""
         if not self.conflicts:
-            return undo
+            return []
         edits = [_diff(host, edit.path, edit.ours, edit.now) for host, edit in self.conflicts]
         waiting = ", ".join(dict.fromkeys(host for host, _ in self.conflicts))
         title = f"Edited by somebody since, and not overwritten; nothing is undone on {waiting} until that is decided"
-        return Together((diffs.plan(title, edits), undo))
+        return [diffs.plan(title, edits)]
 
     def _files(self) -> list[diffs.FileDiff]:
         return [
@@ -88,7 +104,7 @@ def done(phase: Phase[Any]) -> tables.Table:
 def plan(phase: Phase[Any]) -> Undoing:
     """Compare every host that this change touched with what it was; touches nothing.
 
-    Raises ApplyFailed when this change has touched no host.
+    Raises ApplyFailed when this change has touched no host, and the first host's error when none can be reached.
     """
     events = phase.journal.events()
     touched = origins(events)
@@ -99,8 +115,10 @@ def plan(phase: Phase[Any]) -> Undoing:
         plans: FleetResult[UndoPlan] = phase.fleet.on_all(
             lambda session: rollback.plan(session, touched[session.name], decided(events, session.name)), touched
         )
-    found = plans.unwrap()
-    return Undoing({host: found[host] for group in _last_first(events, touched) for host in group})
+    unreached = {each.host: each.error for each in plans.failed if isinstance(each.error, NO_SESSION)}
+    reached = tuple(each for each in plans.values() if each.host not in unreached)
+    found = FleetResult(reached or plans.results).unwrap()
+    return Undoing({host: found[host] for group in _last_first(events, found) for host in group}, unreached)
 
 
 def _last_first(events: list[Event], touched: Mapping[str, object]) -> list[list[str]]:
@@ -121,9 +139,18 @@ def decide(phase: Phase[Any], undoing: Undoing) -> Undoing:
 
 
 def fit(phase: Phase[Any], undoing: Undoing) -> list[Check]:
-    """Check that every file can go back, or was decided upon."""
+    """Check that every file can go back, or was decided upon; say which hosts are out of reach, and let it go on."""
     name = f"runbook rollback --change {phase.folder.change_id}"
-    checks = []
+    checks = [
+        holds(
+            "the others go back without it",
+            passed=True,
+            expected="a host out of reach keeps no other from going back",
+            observed=f"out of reach, not put back now: {error.what}; the rollback ends as failed until it is",
+            host=host,
+        )
+        for host, error in undoing.unreached.items()
+    ]
     for host, plan in undoing.plans.items():
         wrong = [conflict.describe() for conflict in plan.conflicts] + [f"{path}: original gone" for path in plan.lost]
         path = plan.conflicts[0].path if plan.conflicts else "PATH"
@@ -143,7 +170,8 @@ def fit(phase: Phase[Any], undoing: Undoing) -> list[Check]:
 def apply(phase: Phase[Any], undoing: Undoing) -> tables.Table:
     """Undo it, the last phase's hosts first, in batches. A host that cannot be put back does not keep others from it.
 
-    Raises the first host's error after all others were tried; StalePlan if one has changed since it was planned.
+    Hosts that were out of reach when it was planned are left alone. Raises the first host's error after all others were
+    tried; StalePlan if one has changed since it was planned.
     """
     phase.must_not_be_stopped()
     if phase.dry_run:
@@ -166,6 +194,7 @@ def _table(undoing: Undoing, changed: Mapping[str, bool], word: str) -> tables.T
         (host, word if changed.get(host, True) else "was as before already", "; ".join(plan.describe()) or "none")
         for host, plan in undoing.plans.items()
     ]
+    rows += [(host, "out of reach: not put back", "none") for host in undoing.unreached]
     return tables.Table("Undone", ("host", "result", "steps"), rows)
 
 
@@ -189,7 +218,7 @@ def restored(phase: Phase[Any]) -> list[Check]:
     with Waiting(f"{len(whole)} hosts to be compared with what they were", phase.report):
         found = phase.fleet.on_all(look, whole)
     checks = [
-        reported("as it was before", result.error, expected=_AS_BEFORE, host=host)
+        _not_seen(host, result.error, phase.folder.change_id)
         if result.error is not None
         else _as_before(host, result.unwrap())
         for host, result in found.items()
@@ -201,6 +230,20 @@ def restored(phase: Phase[Any]) -> list[Check]:
 
 _AS_BEFORE = "every file, mode and service as before this change"
 _RUN_AGAIN = "run the rollback again from its start: it undoes what is left; an edit made since waits for a decision"
+
+
+def _not_seen(host: str, error: RunbookError, change: str) -> Check:
+    """Fail for a host that could not be looked at: as long as nobody has seen it as it was, it is not."""
+    if not isinstance(error, NO_SESSION):
+        return reported("as it was before", error, expected=_AS_BEFORE, host=host)
+    return holds(
+        "as it was before",
+        passed=False,
+        expected=_AS_BEFORE,
+        observed=f"out of reach: {error.what}",
+        host=host,
+        remedy=f"bring the host back, then `runbook rollback --change {change}` again: it undoes what is left there",
+    )
 
 
 def _as_before(host: str, left: list[str]) -> Check:

@@ -8,7 +8,18 @@ import pytest
 from memory_fleet import CONFIG, SERVICE, Hosts, hosts, in_memory, wanted
 
 from runbook_lib.change.control import request
-from runbook_lib.errors import Aborted, ApplyFailed, CommandFailed, EditedSince, GateFailed, StalePlan
+from runbook_lib.errors import (
+    Aborted,
+    ApplyFailed,
+    AuthenticationRefused,
+    CommandFailed,
+    EditedSince,
+    GateFailed,
+    HostKeyRefused,
+    RunbookError,
+    StalePlan,
+    Unreachable,
+)
 from runbook_lib.runner import changing, undoing
 from runbook_lib.values import Verdict
 
@@ -182,6 +193,80 @@ def test_a_host_that_fails_does_not_keep_others_from_being_put_back(changed: Hos
     undoing.apply(phase, undoing.plan(phase))
     assert set(verdicts(undoing.restored(phase)).values()) == {Verdict.SUCCESSFUL}
     assert rolled_back(changed) == 1
+
+
+def lose(hosts: Hosts, host: str, kind: type[RunbookError] = Unreachable) -> None:
+    """Let a host answer nothing any more but this error."""
+
+    def gone(_what: str) -> None:
+        raise kind("no answer", remedy="look at the network", host=host)
+
+    hosts[host].moment = gone
+
+
+def find(hosts: Hosts, host: str) -> None:
+    hosts[host].moment = lambda _what: None
+
+
+@pytest.mark.parametrize("kind", [Unreachable, HostKeyRefused, AuthenticationRefused])
+def test_a_host_out_of_reach_keeps_no_other_from_going_back(changed: Hosts, kind: type[RunbookError]) -> None:
+    lose(changed, "d", kind)
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    assert list(planned.plans) == ["c", "b", "a"]
+    shown = str(planned)
+    assert shown.startswith("Out of reach, and not put back now; the other hosts are")
+    assert "no answer" in shown.partition("Rollback")[0]
+    checks = undoing.fit(phase, planned)
+    assert verdicts(checks) == dict.fromkeys("dcba", Verdict.SUCCESSFUL)  # it goes on, and says without whom
+    assert checks[0].observed == "out of reach, not put back now: no answer; the rollback ends as failed until it is"
+    table = undoing.apply(phase, planned)
+    assert table.rows[-1][:2] == ("d", "out of reach: not put back")
+    assert [changed.config()[host] for host in "abc"] == [b"OLD"] * 3
+    assert [host for host in "abcd" if MORE in changed[host].files] == ["d"]
+
+
+def test_nothing_is_rolled_back_before_a_host_out_of_reach_is(changed: Hosts) -> None:
+    lose(changed, "d")
+    phase = changed.phase("90_x")
+    undoing.apply(phase, undoing.plan(phase))
+    checks = undoing.restored(phase)
+    assert verdicts(checks) == {**dict.fromkeys("abc", Verdict.SUCCESSFUL), "d": Verdict.FAILED}
+    (bad,) = [check for check in checks if check.verdict is Verdict.FAILED]
+    assert bad.observed == "out of reach: no answer"
+    assert bad.remedy.startswith("bring the host back, then `runbook rollback --change c` again")
+    assert rolled_back(changed) == 0
+    find(changed, "d")  # and once more
+    again = changed.phase("90_x")
+    table = undoing.apply(again, undoing.plan(again))
+    assert {row[0]: row[1] for row in table.rows}["d"] == "put back"
+    assert [host for host in "abcd" if MORE in changed[host].files] == []
+    assert set(verdicts(undoing.restored(again)).values()) == {Verdict.SUCCESSFUL}
+    assert rolled_back(changed) == 1
+
+
+def test_a_host_that_comes_back_meanwhile_is_put_back_by_the_next_rollback(changed: Hosts) -> None:
+    lose(changed, "d")
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    find(changed, "d")
+    undoing.apply(phase, planned)
+    assert [host for host in "abcd" if MORE in changed[host].files] == ["d"]  # nobody was shown what would be done
+    assert verdicts(undoing.restored(phase))["d"] is Verdict.FAILED
+    assert rolled_back(changed) == 0
+
+
+def test_with_no_host_in_reach_nothing_is_planned(changed: Hosts) -> None:
+    for host in "abcd":
+        lose(changed, host)
+    with pytest.raises(Unreachable, match=r"a: no answer .also failed: b, c, d."):
+        undoing.plan(changed.phase("90_x"))
+
+
+def test_a_host_that_cannot_be_compared_stops_the_rollback_before_anything_is_undone(changed: Hosts) -> None:
+    lose(changed, "d", CommandFailed)
+    with pytest.raises(CommandFailed, match=r"^d: no answer"):
+        undoing.plan(changed.phase("90_x"))
 
 
 def test_an_undecided_edit_is_never_overwritten_and_the_others_are_put_back(changed: Hosts) -> None:

@@ -79,6 +79,26 @@ def test_a_night_with_the_second_runbook(town: Town, type_in: Type) -> None:
     assert town.state() == before
 
 
+def test_a_host_without_power_keeps_the_other_from_nothing_and_is_put_back_when_it_has_some(
+    town: Town, type_in: Type
+) -> None:
+    before = town.state()
+    assert type_in("run", "--approve", "before_rest").returncode == 0
+    town.power_off("second")
+
+    back = type_in("rollback", "--approve", "before_rollback")
+    assert back.returncode == 6, back.stdout + back.stderr
+    assert "Out of reach" in (town.directory / "outputs/c/notebooks/90_rollback.ipynb").read_text(encoding="utf-8")
+    assert not [event for event in events(town) if event.what == "rolled back"]
+    town.power_on("second")
+    assert town.state()["first"] == before["first"]
+    assert town.state()["second"] != before["second"]
+
+    back = type_in("rollback", "--approve", "before_rollback")
+    assert back.returncode == 0, back.stdout + back.stderr
+    assert town.state() == before
+
+
 def test_its_kernels_load_nothing_of_the_first_migration() -> None:
     ask = "import greeter, json, sys; print(json.dumps([m for m in sys.modules if m.startswith('runbook_lib.')]))"
     told = subprocess.run(

@@ -150,6 +150,14 @@ class Town:
             shutil.copytree(kept / name, host.home, symlinks=True)
             await self._embedded.power_on(name)
 
+    def power_off(self, name: str) -> None:
+        """Let a host lose its power."""
+        self._call(self._embedded.power_off(name))
+
+    def power_on(self, name: str) -> None:
+        """Boot it again."""
+        self._call(self._embedded.power_on(name))
+
     def cut(self) -> None:
         """Tear all SSH connections of all hosts."""
         self._call(self._cut())

@@ -13,14 +13,13 @@ from contextlib import contextmanager
 from typing import Final
 
 from runbook_lib.change.locks.who import Holder, refuse_others
-from runbook_lib.errors import AuthenticationRefused, HostError, HostKeyRefused, Locked, Unreachable
+from runbook_lib.errors import NO_SESSION, HostError, Locked, Unreachable
 from runbook_lib.fleet import Fleet, HeldCommand, Session
 from runbook_lib.values import FleetResult
 
 QUIET_SECONDS: Final = 60.0
 """So long a host holds a lock of which it hears nothing: a connection may be dead, and nobody told it."""
 
-_NO_SESSION: Final = (Unreachable, HostKeyRefused, AuthenticationRefused)
 _HELD: Final = "held"
 _ON_HOST: Final = """\
 import fcntl, os, select, sys
@@ -157,7 +156,7 @@ def host_locks(
 
     def reach(task: Callable[[Session], None], some: Iterable[str]) -> list[str]:
         results = fleet.on_all(task, some)
-        locks.skipped |= {each.host: each.error for each in results.failed if isinstance(each.error, _NO_SESSION)}
+        locks.skipped |= {each.host: each.error for each in results.failed if isinstance(each.error, NO_SESSION)}
         reached = tuple(each for each in results.values() if each.host not in locks.skipped)
         return list(FleetResult(reached).unwrap())
 

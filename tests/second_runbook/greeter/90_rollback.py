@@ -8,7 +8,7 @@
 # **How long.** A few seconds a host.
 #
 # **What can go wrong.** Somebody has edited a file since: it is not overwritten, and the rollback stops before it
-# touches that host.
+# touches that host. A host out of reach is left as it is; the rollback fails until it is back, too.
 
 # %% tags=["parameters"]
 site = "town.yaml"
