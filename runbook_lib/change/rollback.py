@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, assert_never
 
+from runbook_lib.change.decisions import Decided
 from runbook_lib.change.engine import Applied, Scope, kept
 from runbook_lib.change.journal import Journal
 from runbook_lib.change.origin import FileOrigin, Origin, running, standing
@@ -16,7 +17,6 @@ from runbook_lib.change.settled import said, wait_until_settled
 from runbook_lib.change.undo import origins, plan_undo
 from runbook_lib.change.undo_plan import (
     CommandUndo,
-    Decision,
     DirectoryUndo,
     FileUndo,
     LeafUndo,
@@ -30,7 +30,7 @@ from runbook_lib.errors import ApplyFailed, CommandFailed, EditedSince, RunbookE
 from runbook_lib.fleet import Files, Session, Units, UnitState
 from runbook_lib.values import FileState
 
-UNDECIDED: Final[Mapping[str, Decision]] = MappingProxyType({})
+UNDECIDED: Final[Mapping[str, Decided]] = MappingProxyType({})
 _LOOK: Final = "look at the host, then run the rollback again: what is back already stays"
 
 
@@ -72,7 +72,7 @@ class Rollback:
             there | Files(session).existing(origin.leaves),
         )
 
-    def plan(self, session: Session, origin: Origin, decisions: Mapping[str, Decision] = UNDECIDED) -> UndoPlan:
+    def plan(self, session: Session, origin: Origin, decisions: Mapping[str, Decided] = UNDECIDED) -> UndoPlan:
         """Compare a host with what it was; touches nothing. ``decisions``: by path, for files edited since."""
         return plan_undo(origin, self.observe(session, origin), decisions)
 

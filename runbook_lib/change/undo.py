@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from runbook_lib.change.decisions import Decided
 from runbook_lib.change.journal import Event
-from runbook_lib.change.origin import Origin, Story, UnitOrigin, running, standing
+from runbook_lib.change.origin import Origin, Standing, Story, UnitOrigin, running, standing
 from runbook_lib.change.plan import is_unit_file
 from runbook_lib.change.resources import Seen, SeenFile
 from runbook_lib.change.undo_plan import (
     CommandUndo,
     Conflict,
-    Decision,
     DirectoryUndo,
     FileUndo,
     LeafUndo,
@@ -40,17 +40,6 @@ def origins(events: Iterable[Event], *, since: int = 0, whole: bool = False) -> 
         for host, story in stories.items()
         if story.touched
     }
-
-
-def decided(events: Iterable[Event], host: str) -> dict[str, Decision]:
-    """Return what was decided last about each edited file of a host; a decision that was carried out is spent."""
-    decisions: dict[str, Decision] = {}
-    for event in events:
-        if event.host == host and event.what == "decided":
-            decisions[event.detail["path"]] = event.detail["decision"]
-        elif event.host == host and event.what == "undone":
-            decisions.pop(event.detail["key"].removeprefix("file:"), None)
-    return decisions
 
 
 def owed(events: Iterable[Event], host: str) -> frozenset[str]:
@@ -84,7 +73,7 @@ def _debts(events: Iterable[Event], host: str) -> tuple[frozenset[str], frozense
     return frozenset(forward | back), frozenset(back)
 
 
-def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> UndoPlan:
+def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decided]) -> UndoPlan:
     """Compare a host with what it was. The second plan, after the first was carried out, is empty.
 
     ``seen`` holds every file of the origin and, under the places where the host keeps them, originals and what was
@@ -94,7 +83,7 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> 
     First what did not run is stopped, then files go back in reverse order, what services wrote is removed, commands are
     undone, directories removed; systemd reads its unit files again, and what ran before is started or restarted.
     """
-    files, conflicts, lost = _files(origin, seen, decisions)
+    files, conflicts, lost, edits = _files(origin, seen, decisions)
     commands = [
         CommandUndo(name, command.check, command.undo, command.root)
         for name, command in reversed(origin.commands.items())
@@ -120,7 +109,7 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decision]) -> 
     reload = origin.reload or any(is_unit_file(step.path) for step in files)
     first, last = _units(origin, seen, changed=changed, pause=bool(leaves))
     steps = (*first, *files, *leaves, *commands, *directories, *([Reload()] if reload else ()), *last)
-    return UndoPlan(origin, seen, decisions, steps, conflicts, lost, tuple(stays))
+    return UndoPlan(origin, seen, decisions, steps, conflicts, lost, edits, tuple(stays))
 
 
 def differences(origin: Origin, seen: Seen) -> list[str]:
@@ -145,28 +134,36 @@ def _words(active: str, enabled: bool) -> str:
 
 
 def _files(
-    origin: Origin, seen: Seen, decisions: Mapping[str, Decision]
-) -> tuple[list[FileUndo], tuple[Conflict, ...], tuple[str, ...]]:
-    """Sort the files into those that go back, those that somebody edited, and those whose original is gone."""
+    origin: Origin, seen: Seen, decisions: Mapping[str, Decided]
+) -> tuple[list[FileUndo], tuple[Conflict, ...], tuple[str, ...], dict[str, Standing]]:
+    """Sort the files into those that go back, those that somebody edited, and those whose original is gone.
+
+    Say last what stands at those that need a decision, or have one.
+    """
     steps: list[FileUndo] = []
     conflicts: list[Conflict] = []
     lost: list[str] = []
+    edits: dict[str, Standing] = {}
     for path, was in reversed(origin.files.items()):
         now, before = seen.files[path], _kept(path, was.original, seen)
         stands = standing(now.state)
         ours = stands in was.written or (was.rewritten and now.state.exists)
-        gone, decision = standing(before.state) != was.before, decisions.get(path)
+        gone = standing(before.state) != was.before
         if stands == was.before:
             steps += [FileUndo(path, was, now, now)] if was.midway else []
-        elif decision == "keep" and (gone or not ours):
             continue
-        elif decision is None and not ours:
-            conflicts.append(Conflict(path, _kept(path, was.latest, seen), now, before))
+        edits |= {path: stands} if gone or not ours else {}
+        said = decisions.get(path)
+        decision = said.decision if said is not None and said.counts(stands) else None
+        if decision == "keep" and path in edits:
+            continue
+        if decision is None and not ours:
+            conflicts.append(Conflict(path, _kept(path, was.latest, seen), now, before, anew=said is not None))
         elif gone:
             lost.append(path)
         else:
             steps.append(FileUndo(path, was, now, before, decided=not ours))
-    return steps, tuple(conflicts), tuple(lost)
+    return steps, tuple(conflicts), tuple(lost), edits
 
 
 def _kept(path: str, place: str | None, seen: Seen) -> SeenFile:

@@ -8,13 +8,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-from runbook_lib.change.origin import RELOAD, FileOrigin, Origin, UnitOrigin, standing
+from runbook_lib.change.decisions import Decided
+from runbook_lib.change.origin import RELOAD, FileOrigin, Origin, Standing, UnitOrigin, standing
 from runbook_lib.change.resources import Seen, SeenFile
-
-Decision = Literal["overwrite", "keep"]
-"""What shall become of a file that somebody edited since: put the original back all the same, or leave the edit."""
 
 
 class UndoAct(enum.StrEnum):
@@ -158,16 +155,20 @@ class Conflict:
     """A file that is neither as it was nor as we left it: somebody edited it since.
 
     ``ours``: what we wrote last, as far as the host still has it; ``now``: what stands there; ``before``: what stood
-    there before the change.
+    there before the change. ``anew``: what was decided on it was about another edit.
     """
 
     path: str
     ours: SeenFile
     now: SeenFile
     before: SeenFile
+    anew: bool = False
 
     def describe(self) -> str:
         """Say in a few words what somebody did."""
+        return f"{self._edit()}, and again after it was decided on" if self.anew else self._edit()
+
+    def _edit(self) -> str:
         if not self.now.state.exists:
             return f"{self.path} was removed since"
         mode = f"mode {self.now.state.mode:04o}"
@@ -182,16 +183,18 @@ class Conflict:
 class UndoPlan:
     """All that brings one host back, in order. With conflicts or lost originals, none of it is done.
 
-    ``lost``: files whose original is no longer where the host kept it. ``stays``: what nothing can take back, in words.
+    ``lost``: files whose original is no longer where the host kept it. ``edits``: files that need a decision, or have
+    one -> what stands there. ``stays``: what nothing can take back, in words.
     ``origin``, ``seen``, ``decisions``: what it was made from.
     """
 
     origin: Origin = field(repr=False)
     seen: Seen = field(repr=False)
-    decisions: Mapping[str, Decision]
+    decisions: Mapping[str, Decided]
     steps: tuple[UndoStep, ...]
     conflicts: tuple[Conflict, ...] = ()
     lost: tuple[str, ...] = ()
+    edits: Mapping[str, Standing] = field(default_factory=dict)
     stays: tuple[str, ...] = ()
 
     @property

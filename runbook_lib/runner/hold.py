@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from IPython.core.error import StdinNotImplementedError
 
 from runbook_lib.change import control, holds
+from runbook_lib.change.decisions import Decision, decided
 from runbook_lib.change.holds import Hold
 from runbook_lib.change.journal import Journal
+from runbook_lib.change.origin import Standing
 from runbook_lib.errors import Aborted, Held
 from runbook_lib.redaction import redact
 from runbook_lib.runner import lifeline
@@ -18,7 +20,6 @@ from runbook_lib.runner.history import moment
 from runbook_lib.view import progress, tables
 from runbook_lib.view.rendered import RenderedAs
 
-Decision = Literal["overwrite", "keep"]
 Ask = Callable[[str], str | None]
 """Puts a question to whoever sits there; None where nobody does."""
 
@@ -80,14 +81,17 @@ def pass_(journal: Journal, name: str, question: str, *, dry_run: bool, ask: Ask
     )
 
 
-def decide(journal: Journal, host: str, path: str, *, dry_run: bool, ask: Ask = someone_there) -> Decision | None:
+def decide(  # noqa: PLR0913 - one question
+    journal: Journal, host: str, path: str, now: Standing, *, dry_run: bool, ask: Ask = someone_there
+) -> Decision | None:
     """Return what somebody decided on a file that was edited since; None as long as nobody has.
 
-    Raises Held if the answer was neither of the two.
+    ``now``: what was shown of it; only a decision that is about that counts. Raises Held if the answer was neither of
+    the two.
     """
-    for event in reversed(journal.events()):
-        if event.what == "decided" and (event.host, event.detail["path"]) == (host, path):
-            return _known(event.detail["decision"])
+    known = decided(journal.events(), host).get(path)
+    if known is not None and known.counts(now):
+        return known.decision
     question = f"{host}: {path} was edited since, see above. Type overwrite (put it back) or keep (leave the edit):"
     answer = None if dry_run else ask(question)
     if answer is None:
@@ -98,7 +102,7 @@ def decide(journal: Journal, host: str, path: str, *, dry_run: bool, ask: Ask = 
             f"{host}: {path} waits for a decision: the answer was {answer!r}",
             remedy="run this cell again, and type overwrite or keep",
         )
-    journal.write("decided", host, path=path, decision=decision, how=BY_HAND)
+    journal.write("decided", host, path=path, on=now, decision=decision, how=BY_HAND)
     return decision
 
 

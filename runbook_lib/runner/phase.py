@@ -14,8 +14,10 @@ from IPython.display import display
 
 from runbook_lib.change import saved
 from runbook_lib.change.control import Control
+from runbook_lib.change.decisions import Decision
 from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.locks import Holder, change_lock, host_locks
+from runbook_lib.change.origin import Standing
 from runbook_lib.change.plan import HostPlan
 from runbook_lib.errors import GateError, GateFailed, Held, ParamsError, RecordError, StalePlan
 from runbook_lib.fleet import Fleet
@@ -26,7 +28,7 @@ from runbook_lib.record.by_hand import OPENED
 from runbook_lib.record.folder import ChangeFolder
 from runbook_lib.runner import history, hold, interrupted, lifeline
 from runbook_lib.runner.history import Earlier
-from runbook_lib.runner.hold import Decision, HoldView
+from runbook_lib.runner.hold import HoldView
 from runbook_lib.runner.runbook import MANIFEST, Manifest, read_manifest
 from runbook_lib.values import Check
 from runbook_lib.view import progress, tables
@@ -93,12 +95,12 @@ class Phase(RenderedAs, Generic[S]):
         self.stopped_by.discard(asked)
         return view
 
-    def decide(self, host: str, path: str) -> Decision | None:
+    def decide(self, host: str, path: str, now: Standing) -> Decision | None:
         """Return what is to become of a file that somebody edited since: asked here in JupyterLab, beforehand headless.
 
-        None as long as nobody has decided.
+        ``now``: what was shown of it. None as long as nobody has decided on that.
         """
-        return hold.decide(self.journal, host, path, dry_run=self.dry_run)
+        return hold.decide(self.journal, host, path, now, dry_run=self.dry_run)
 
     @contextmanager
     def apply_lock(self, hosts: Iterable[str] | None = None) -> Iterator[None]:

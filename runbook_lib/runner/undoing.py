@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from runbook_lib.change.decisions import Decided, decided, found
 from runbook_lib.change.engine import Applied
 from runbook_lib.change.journal import Event
+from runbook_lib.change.origin import standing
 from runbook_lib.change.resources import SeenFile, is_binary, text_of
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.rollout import batches
-from runbook_lib.change.undo import decided, differences, origins
+from runbook_lib.change.undo import differences, origins
 from runbook_lib.change.undo_plan import Conflict, FileUndo, UndoPlan
 from runbook_lib.errors import NO_SESSION, ApplyFailed, RunbookError
 from runbook_lib.fleet import Session
@@ -104,7 +106,8 @@ def done(phase: Phase[Any]) -> tables.Table:
 def plan(phase: Phase[Any]) -> Undoing:
     """Compare every host that this change touched with what it was; touches nothing.
 
-    Raises ApplyFailed when this change has touched no host, and the first host's error when none can be reached.
+    What somebody edited since goes into the journal as it was found: what is decided on it is about that. Raises
+    ApplyFailed when this change has touched no host, and the first host's error when none can be reached.
     """
     events = phase.journal.events()
     touched = origins(events)
@@ -117,8 +120,13 @@ def plan(phase: Phase[Any]) -> Undoing:
         )
     unreached = {each.host: each.error for each in plans.failed if isinstance(each.error, NO_SESSION)}
     reached = tuple(each for each in plans.values() if each.host not in unreached)
-    found = FleetResult(reached or plans.results).unwrap()
-    return Undoing({host: found[host] for group in _last_first(events, found) for host in group}, unreached)
+    made = FleetResult(reached or plans.results).unwrap()
+    for host, its in made.items():
+        known = found(events, host)
+        for path, now in its.edits.items():
+            if path not in known or known[path] != now:
+                phase.journal.write("edited", host, path=path, now=now)
+    return Undoing({host: made[host] for group in _last_first(events, made) for host in group}, unreached)
 
 
 def _last_first(events: list[Event], touched: Mapping[str, object]) -> list[list[str]]:
@@ -134,7 +142,7 @@ def _last_first(events: list[Event], touched: Mapping[str, object]) -> list[list
 
 def decide(phase: Phase[Any], undoing: Undoing) -> Undoing:
     """Have every edit that somebody made since decided upon; return the plan that follows. Undecided ones stay open."""
-    answers = [phase.decide(host, conflict.path) for host, conflict in undoing.conflicts]
+    answers = [phase.decide(host, edit.path, standing(edit.now.state)) for host, edit in undoing.conflicts]
     return plan(phase) if any(answers) else undoing
 
 
@@ -201,7 +209,8 @@ def _table(undoing: Undoing, changed: Mapping[str, bool], word: str) -> tables.T
 def restored(phase: Phase[Any]) -> list[Check]:
     """Read every host again and hold it against what it was; say so in the journal if all of it is back.
 
-    A file that somebody edited and decided to keep is as decided; what nothing takes back fails.
+    A file that somebody edited and decided to keep is as decided, unless it was edited again; what nothing takes back
+    fails.
     """
     if phase.dry_run:
         return [holds("dry run", passed=True, expected="nothing is changed", observed="nothing was changed")]
@@ -211,9 +220,15 @@ def restored(phase: Phase[Any]) -> list[Check]:
 
     def look(session: Session) -> list[str]:
         origin = whole[session.name]
-        kept = {path for path, decision in _decisions(events, session.name).items() if decision == "keep"}
-        left = differences(origin, rollback.observe(session, origin))
-        return [line for line in left if not any(line.startswith(f"{path} is ") for path in kept)]
+        seen, said = rollback.observe(session, origin), decided(events, session.name, spent=True)
+        kept = {
+            path
+            for path in origin.files.keys() & said.keys()
+            if said[path] == Decided("keep", standing(seen.files[path].state))
+        }
+        return [
+            line for line in differences(origin, seen) if not line.startswith(tuple(f"{path} is " for path in kept))
+        ]
 
     with Waiting(f"{len(whole)} hosts to be compared with what they were", phase.report):
         found = phase.fleet.on_all(look, whole)
@@ -251,15 +266,6 @@ def _as_before(host: str, left: list[str]) -> Check:
     return holds(
         "as it was before", passed=not left, expected=_AS_BEFORE, observed=observed, host=host, remedy=_RUN_AGAIN
     )
-
-
-def _decisions(events: list[Event], host: str) -> dict[str, str]:
-    """Return what was decided last on each file, also where that was carried out already."""
-    return {
-        event.detail["path"]: event.detail["decision"]
-        for event in events
-        if event.what == "decided" and event.host == host
-    }
 
 
 def _rollback(phase: Phase[Any]) -> Rollback:

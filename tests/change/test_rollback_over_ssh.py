@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from runbook_lib import redaction
+from runbook_lib.change.decisions import Decided
 from runbook_lib.change.engine import Engine
 from runbook_lib.change.journal import Journal
 from runbook_lib.change.origin import Origin
 from runbook_lib.change.resources import Command, File, Unit, Wanted
 from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.undo import differences, origins
+from runbook_lib.change.undo_plan import UndoPlan
 from runbook_lib.errors import ApplyFailed, EditedSince, StalePlan, VerifyFailed
 from runbook_lib.fleet import Fleet, Session
 from runbook_lib.lab.hosts import EmbeddedHosts, HostSettings
@@ -110,7 +112,11 @@ class OneHost:
         engine.apply(self.session, engine.plan(self.session, wanted), wanted)
 
     def back(self, **decisions: Any) -> bool:
-        return self.rollback.apply(self.session, self.rollback.plan(self.session, self.origin, decisions)).changed
+        return self.rollback.apply(self.session, self.plan(**decisions)).changed
+
+    def plan(self, **decisions: Any) -> UndoPlan:
+        said = {path: Decided(decision) for path, decision in decisions.items()}
+        return self.rollback.plan(self.session, self.origin, said)
 
     def like(self) -> dict[str, Any]:
         """Return every file, directory and link but for our own and the clocks that services set."""
@@ -252,7 +258,7 @@ def test_an_edit_that_is_kept_is_the_only_thing_that_stays(host: OneHost) -> Non
     assert host.back(**{"bot/made/feed.py": "keep"})
     left = {path for path, about in host.like().items() if before.get(path) != about}
     assert left == {"bot/made", "bot/made/feed.py"}
-    assert host.rollback.plan(host.session, host.origin, {"bot/made/feed.py": "keep"}).empty
+    assert host.plan(**{"bot/made/feed.py": "keep"}).empty
 
 
 def test_an_original_that_is_gone_is_told_before_anything_is_touched(host: OneHost) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from runbook_lib.change.decisions import Decided, Decision
 from runbook_lib.change.journal import START, Event
-from runbook_lib.change.origin import FileOrigin, Origin, UnitOrigin
+from runbook_lib.change.origin import FileOrigin, Origin, UnitOrigin, standing
 from runbook_lib.change.resources import Seen, SeenFile
-from runbook_lib.change.undo import decided, differences, origins, owed, plan_undo
-from runbook_lib.change.undo_plan import Decision, UndoPlan
+from runbook_lib.change.undo import differences, origins, owed, plan_undo
+from runbook_lib.change.undo_plan import UndoPlan
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
@@ -265,18 +266,6 @@ def test_a_restart_is_due_only_once_an_undo_has_begun() -> None:
     assert (told(*undone).owed, told(*undone).due) == ({"bot.service"}, {"bot.service"})
 
 
-def test_the_last_decision_counts_until_it_is_carried_out() -> None:
-    def say(decision: str, path: str = "a", host: str = "73") -> Event:
-        return event("decided", host, path=path, decision=decision, how="--keep")
-
-    assert decided([], "73") == {}
-    assert decided([say("keep"), say("overwrite"), say("keep", "b"), say("keep", "a", "75")], "73") == {
-        "a": "overwrite",
-        "b": "keep",
-    }
-    assert decided([say("overwrite"), *back("file:a")], "73") == {}
-
-
 # --- what brings it back
 
 
@@ -297,7 +286,7 @@ def seen(*files: SeenFile, leaves: tuple[str, ...] = (), nat: bool = False, **un
 
 
 def plan(origin: Origin, now: Seen, **decisions: Decision) -> UndoPlan:
-    return plan_undo(origin, now, decisions)
+    return plan_undo(origin, now, {path: Decided(decision) for path, decision in decisions.items()})
 
 
 @pytest.mark.parametrize(
@@ -342,6 +331,31 @@ def test_what_somebody_did_since_waits_for_a_decision(origin: Origin, now: SeenF
     (step,) = plan(origin, seen(now), a="overwrite").files
     assert (step.decided, step.now, step.before) == (True, now, conflict.before)
     assert "edit made since" in step.describe() or not step.origin.existed
+
+
+@pytest.mark.parametrize("decision", ["overwrite", "keep"])
+def test_a_decision_is_about_one_content_with_one_mode(decision: Decision) -> None:
+    said = {"a": Decided(decision, standing(at("a", b"theirs").state))}
+    assert plan_undo(REPLACED, seen(at("a", b"theirs")), said).conflicts == ()
+    for now, told in (
+        (at("a", b"theirs again"), "a was edited since, and again after it was decided on"),
+        (at("a", b"theirs", 0o600), "a was edited since, and again after it was decided on"),
+        (at("a", None), "a was removed since, and again after it was decided on"),
+    ):
+        made = plan_undo(REPLACED, seen(now), said)
+        assert ([conflict.describe() for conflict in made.conflicts], made.steps) == ([told], ())
+
+
+def test_what_needs_a_decision_or_has_one_is_told_with_what_stands_there() -> None:
+    theirs, gone = seen(at("a", b"theirs")), {"kept/old": at("kept/old", None)}
+    lost = seen(at("a", b"new"))
+    lost = replace(lost, files={**lost.files, **gone})
+    for decisions in ({}, {"a": "overwrite"}, {"a": "keep"}):
+        assert plan(REPLACED, theirs, **decisions).edits == {"a": (digest(b"theirs"), 0o644)}
+        assert plan(REPLACED, lost, **decisions).edits == {"a": (digest(b"new"), 0o644)}
+    assert plan(REPLACED, seen(at("a", None))).edits == {"a": None}
+    for ours in (b"old", b"new"):
+        assert plan(REPLACED, seen(at("a", ours, 0o600 if ours == b"old" else 0o644))).edits == {}
 
 
 def test_what_runs_there_may_go_on_writing_a_file_that_is_said_to_be_rewritten() -> None:

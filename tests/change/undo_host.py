@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from runbook_lib.change import engine, rollback
+from runbook_lib.change.decisions import Decided
 from runbook_lib.change.engine import Engine
 from runbook_lib.change.journal import START, Event
 from runbook_lib.change.resources import Wanted
@@ -389,7 +390,8 @@ class Change:
 
     def plan(self, **decisions: Any) -> Any:
         origin = origins(self.journal.events())[HOST]
-        return self.rollback.plan(self.world, origin, decisions)  # type: ignore[arg-type]  # a host in memory
+        said = {path: Decided(decision) for path, decision in decisions.items()}
+        return self.rollback.plan(self.world, origin, said)  # type: ignore[arg-type]  # a host in memory
 
     def back(self, **decisions: Any) -> bool:
         """Undo all; say whether anything was changed."""

@@ -13,10 +13,12 @@ from jupyter_client.manager import start_new_kernel
 
 from runbook_lib.change import holds
 from runbook_lib.change.journal import Journal
+from runbook_lib.change.origin import Standing
 from runbook_lib.errors import Aborted, Held, ParamsError
 from runbook_lib.runner import hold
 
 QUESTION = "May work begin?"
+NOW = ("0" * 64, 0o644)
 
 
 @pytest.fixture
@@ -98,31 +100,40 @@ def test_nobody_sits_at_a_process_that_is_no_notebook() -> None:
 
 @pytest.mark.parametrize(("answer", "decision"), [("overwrite", "overwrite"), ("Keep", "keep")])
 def test_a_decision_is_asked_once(journal: Journal, answer: str, decision: str) -> None:
-    assert hold.decide(journal, "a", "x.json", dry_run=False, ask=Person(answer)) == decision
+    assert hold.decide(journal, "a", "x.json", NOW, dry_run=False, ask=Person(answer)) == decision
     again = Person("overwrite" if decision == "keep" else "keep")
-    assert hold.decide(journal, "a", "x.json", dry_run=False, ask=again) == decision
+    assert hold.decide(journal, "a", "x.json", NOW, dry_run=False, ask=again) == decision
     assert again.asked == []
     (event,) = journal.events()
     assert (event.what, event.host, event.detail["decision"]) == ("decided", "a", decision)
+    assert event.detail["on"] == list(NOW)
+
+
+@pytest.mark.parametrize("then", [("1" * 64, 0o644), ("0" * 64, 0o600), None])
+def test_a_decision_is_of_what_was_shown_and_another_edit_is_asked_about_anew(journal: Journal, then: Standing) -> None:
+    assert hold.decide(journal, "a", "x", NOW, dry_run=False, ask=Person("overwrite")) == "overwrite"
+    assert hold.decide(journal, "a", "x", then, dry_run=False, ask=Person(None)) is None
+    assert hold.decide(journal, "a", "x", then, dry_run=False, ask=Person("keep")) == "keep"
+    assert hold.decide(journal, "a", "x", then, dry_run=False, ask=Person(None)) == "keep"
 
 
 def test_a_decision_is_of_one_file_on_one_host(journal: Journal) -> None:
     journal.write("decided", "a", path="x", decision="keep", how="--keep")
-    assert hold.decide(journal, "a", "x", dry_run=False, ask=Person(None)) == "keep"
-    assert hold.decide(journal, "b", "x", dry_run=False, ask=Person(None)) is None
-    assert hold.decide(journal, "a", "y", dry_run=False, ask=Person(None)) is None
+    assert hold.decide(journal, "a", "x", NOW, dry_run=False, ask=Person(None)) == "keep"
+    assert hold.decide(journal, "b", "x", NOW, dry_run=False, ask=Person(None)) is None
+    assert hold.decide(journal, "a", "y", NOW, dry_run=False, ask=Person(None)) is None
     journal.write("decided", "a", path="x", decision="overwrite", how="--overwrite")
-    assert hold.decide(journal, "a", "x", dry_run=False, ask=Person(None)) == "overwrite"
+    assert hold.decide(journal, "a", "x", NOW, dry_run=False, ask=Person(None)) == "overwrite"
 
 
 def test_an_answer_that_is_no_decision_decides_nothing(journal: Journal) -> None:
     with pytest.raises(Held, match="a: x waits for a decision"):
-        hold.decide(journal, "a", "x", dry_run=False, ask=Person("maybe"))
+        hold.decide(journal, "a", "x", NOW, dry_run=False, ask=Person("maybe"))
     assert what(journal) == []
 
 
 def test_a_dry_run_decides_nothing(journal: Journal) -> None:
-    assert hold.decide(journal, "a", "x", dry_run=True, ask=Person("keep")) is None
+    assert hold.decide(journal, "a", "x", NOW, dry_run=True, ask=Person("keep")) is None
     assert what(journal) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -148,6 +149,60 @@ def test_an_edit_becomes_what_was_decided(changed: Hosts, decision: str, stands:
     assert changed["b"].files[CONFIG].data == stands
     assert verdicts(undoing.restored(phase)) == dict.fromkeys("abcd", Verdict.SUCCESSFUL)
     assert rolled_back(changed) == 1
+
+
+def shut(hosts: Hosts, host: str) -> list[str]:
+    """Plan anew, as the next run does; return what waits for a decision there."""
+    phase = hosts.phase("90_x")
+    planned = undoing.decide(phase, undoing.plan(phase))
+    return [conflict.describe() for name, conflict in planned.conflicts if name == host]
+
+
+AGAIN = f"{CONFIG} was edited since, and again after it was decided on"
+
+
+@pytest.mark.parametrize("decision", ["overwrite", "keep"])
+@pytest.mark.parametrize("shown_before", [True, False])
+def test_an_edit_made_after_the_decision_waits_for_one_of_its_own(
+    changed: Hosts, decision: str, shown_before: bool
+) -> None:
+    changed["b"].put(CONFIG, b"EDIT 1", mode=0o640)
+    if shown_before:
+        assert shut(changed, "b") == [f"{CONFIG} was edited since"]
+    changed.phase("look").journal.write("decided", "b", path=CONFIG, decision=decision, how="--" + decision)
+    assert shut(changed, "b") == []  # and the run is held before anything is undone
+    changed["b"].put(CONFIG, b"EDIT 2", mode=0o640)
+    assert shut(changed, "b") == [AGAIN]
+    phase = changed.phase("90_x")
+    with pytest.raises(EditedSince, match=AGAIN):
+        undoing.apply(phase, undoing.plan(phase))
+    assert changed["b"].files[CONFIG].data == b"EDIT 2"
+    assert verdicts(undoing.restored(phase))["b"] is Verdict.FAILED
+    assert rolled_back(changed) == 0
+    changed["b"].put(CONFIG, b"EDIT 1", mode=0o600)
+    assert shut(changed, "b") == [AGAIN]  # the mode is part of it
+    changed["b"].put(CONFIG, b"EDIT 1", mode=0o640)
+    assert shut(changed, "b") == []  # what was decided on stands there again
+
+
+def test_an_edit_is_told_once_as_long_as_it_stays_the_same(changed: Hosts) -> None:
+    changed["b"].put(CONFIG, b"EDIT 1", mode=0o640)
+    for _ in range(2):
+        shut(changed, "b")
+    changed["b"].files.pop(CONFIG)
+    shut(changed, "b")
+    told = [event for event in changed.phase("look").journal.events() if event.what == "edited"]
+    assert [(event.host, event.detail["path"]) for event in told] == [("b", CONFIG)] * 2
+    assert [event.detail["now"] for event in told] == [[sha256(b"EDIT 1").hexdigest(), 0o640], None]
+
+
+def test_a_kept_file_that_is_edited_again_before_the_end_is_not_as_decided(changed: Hosts) -> None:
+    changed["b"].put(CONFIG, b"EDITED")
+    phase = changed.phase("90_x")
+    phase.journal.write("decided", "b", path=CONFIG, decision="keep", how="--keep")
+    undoing.apply(phase, undoing.plan(phase))
+    changed["b"].put(CONFIG, b"EDITED again")
+    assert verdicts(undoing.restored(phase))["b"] is Verdict.FAILED
 
 
 def test_only_a_file_that_is_to_be_kept_may_differ(changed: Hosts) -> None:
