@@ -104,7 +104,8 @@ phase.require(rollback.gate(phase, again))
 # ## What stays
 #
 # The originals and what was written, below `.runbook` on each host, and the bots' own logs: nobody's evidence is
-# thrown away. Remove `.runbook` by hand when the change record is closed.
+# thrown away. Directories that came with the change and that somebody has put something in: the gate names them. Remove
+# `.runbook` by hand when the change record is closed.
 
 # %% [markdown]
 # ## If it passed

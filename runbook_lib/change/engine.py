@@ -59,7 +59,7 @@ class Engine:
             {file.path: files[file.path] for file in wanted.files},
             Units(session, self._scope).observe([unit.name for unit in wanted.units]),
             {command.name: _holds(session, command) for command in wanted.commands},
-            Files(session).existing(wanted.leaves),
+            Files(session).existing((*wanted.leaves, *wanted.folders)),
         )
 
     def plan(self, session: Session, wanted: Wanted) -> HostPlan:
@@ -105,6 +105,7 @@ class Engine:
             "host",
             session.name,
             leaves=[path for path in wanted.leaves if path not in plan.seen.leaves],
+            folders=[path for path in wanted.folders if path not in plan.seen.leaves],
             units=[step.wanted.name for step in plan.units],
         )
         if plan.files:

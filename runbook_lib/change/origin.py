@@ -75,7 +75,8 @@ class Origin:
 
     ``since``: as it was after the event of this number; 0: before the change.
     ``leaves``: paths that were not there, and that what runs there may have written. ``made``: directories that the
-    change made -> whether only root may remove them; ``tried``: those that were left because something else is in them.
+    change made -> whether only root may remove them; ``folders``: those of them that what runs there makes; ``tried``:
+    those that were left because something else is in them.
     ``owed``: units whose restart is owed, ``due``: those of them that owe it to an undo, which has put back already
     what they read. ``reload``: systemd has yet to read its unit files again.
     """
@@ -87,6 +88,7 @@ class Origin:
     commands: dict[str, CommandOrigin] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
     made: Mapping[str, bool] = field(default_factory=dict)
+    folders: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
     due: frozenset[str] = frozenset()
@@ -136,7 +138,14 @@ class Story:
         match event.what:
             case "host":
                 leaves = dict.fromkeys((*was.leaves, *detail["leaves"]))
-                self._origin = replace(was, leaves=tuple(leaves))
+                folders = detail.get("folders", ())
+                self._origin = replace(
+                    was,
+                    leaves=tuple(leaves),
+                    made={**dict.fromkeys(folders, False), **was.made},
+                    folders=was.folders.union(folders),
+                    tried=was.tried.difference(folders),
+                )
             case "intent" if kind == "file":
                 self.touched = True
                 self._written(detail)

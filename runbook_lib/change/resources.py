@@ -86,19 +86,22 @@ Resource = File | Unit | Command
 class Wanted:
     """Everything one host should have, brought about in this order.
 
-    ``leaves``: paths, relative to the login's home, of files and directories that what runs here will write by itself;
-    they go with an undo if they were not there before.
+    ``leaves``: paths, relative to the login's home, of files and directories that what runs here will write by itself,
+    and that nobody else has a reason to write to: caches, its own state. They go with an undo, whole, if they were not
+    there before. ``folders``: directories that it only makes, for others to put something in; they go if they were not
+    there before and are empty.
     """
 
     host: str
     resources: tuple[Resource, ...]
     leaves: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         keys = [resource.key for resource in self.resources]
         if twice := sorted({key for key in keys if keys.count(key) > 1}):
             raise ParamsError(f"{', '.join(twice)} is wanted twice", remedy="want it once", host=self.host)
-        if outside := [path for path in self.leaves if not inside_home(path)]:
+        if outside := [path for path in (*self.leaves, *self.folders) if not inside_home(path)]:
             raise ParamsError(
                 f"{', '.join(outside)} is not inside the login's home", remedy="name a path inside", host=self.host
             )
@@ -135,7 +138,7 @@ class SeenFile:
 class Seen:
     """A host as it was found. ``files`` by path, ``units`` by name, ``commands``: whether each one's check held.
 
-    ``leaves``: those of the wanted leaves that are there.
+    ``leaves``: those of the wanted leaves and folders that are there.
     """
 
     files: Mapping[str, SeenFile]

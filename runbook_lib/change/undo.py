@@ -104,10 +104,12 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decided]) -> U
     directories = [
         DirectoryUndo(path, root)
         for path, root in sorted(origin.made.items(), key=lambda made: -made[0].count("/"))
-        if path in seen.leaves and (path not in origin.tried or any(each.startswith(f"{path}/") for each in gone))
+        if (path in seen.leaves or (writes and path in origin.folders))
+        and (path not in origin.tried or any(each.startswith(f"{path}/") for each in gone))
     ]
+    pause = bool(leaves) or any(step.path in origin.folders for step in directories)
     reload = origin.reload or any(is_unit_file(step.path) for step in files)
-    first, last = _units(origin, seen, changed=changed, pause=bool(leaves))
+    first, last = _units(origin, seen, changed=changed, pause=pause)
     steps = (*first, *files, *leaves, *commands, *directories, *([Reload()] if reload else ()), *last)
     return UndoPlan(origin, seen, decisions, steps, conflicts, lost, edits, tuple(stays))
 

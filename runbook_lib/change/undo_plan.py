@@ -76,7 +76,7 @@ class LeafUndo:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryUndo:
-    """Remove a directory that the change made, unless something else is in it by now."""
+    """Remove a directory that the change, or what it has run, made, unless something else is in it by now."""
 
     path: str
     root: bool

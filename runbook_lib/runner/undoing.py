@@ -22,7 +22,7 @@ from runbook_lib.errors import NO_SESSION, ApplyFailed, RunbookError
 from runbook_lib.fleet import Session
 from runbook_lib.gates import holds, reported
 from runbook_lib.runner.phase import Phase
-from runbook_lib.values import Check, FleetResult
+from runbook_lib.values import Check, FleetResult, Verdict
 from runbook_lib.view import diffs, tables
 from runbook_lib.view.progress import Waiting
 from runbook_lib.view.rendered import RenderedAs, Shown, Together
@@ -209,8 +209,8 @@ def _table(undoing: Undoing, changed: Mapping[str, bool], word: str) -> tables.T
 def restored(phase: Phase[Any]) -> list[Check]:
     """Read every host again and hold it against what it was; say so in the journal if all of it is back.
 
-    A file that somebody edited and decided to keep is as decided, unless it was edited again; what nothing takes back
-    fails.
+    A file that somebody edited and decided to keep is as decided, unless it was edited again; a directory that somebody
+    has put something in stays, and is named. What nothing takes back fails.
     """
     if phase.dry_run:
         return [holds("dry run", passed=True, expected="nothing is changed", observed="nothing was changed")]
@@ -218,7 +218,7 @@ def restored(phase: Phase[Any]) -> list[Check]:
     whole = origins(events, whole=True)
     rollback = _rollback(phase)
 
-    def look(session: Session) -> list[str]:
+    def look(session: Session) -> Check:
         origin = whole[session.name]
         seen, said = rollback.observe(session, origin), decided(events, session.name, spent=True)
         kept = {
@@ -226,19 +226,17 @@ def restored(phase: Phase[Any]) -> list[Check]:
             for path in origin.files.keys() & said.keys()
             if said[path] == Decided("keep", standing(seen.files[path].state))
         }
-        return [
-            line for line in differences(origin, seen) if not line.startswith(tuple(f"{path} is " for path in kept))
-        ]
+        as_decided = tuple(f"{path} is " for path in kept)
+        left = [line for line in differences(origin, seen) if not line.startswith(as_decided)]
+        return _as_before(session.name, left, sorted(origin.made.keys() & seen.leaves))
 
     with Waiting(f"{len(whole)} hosts to be compared with what they were", phase.report):
-        found = phase.fleet.on_all(look, whole)
+        looked = phase.fleet.on_all(look, whole)
     checks = [
-        _not_seen(host, result.error, phase.folder.change_id)
-        if result.error is not None
-        else _as_before(host, result.unwrap())
-        for host, result in found.items()
+        result.unwrap() if result.error is None else _not_seen(host, result.error, phase.folder.change_id)
+        for host, result in looked.items()
     ]
-    if all(not result.failed and not result.unwrap() for result in found.values()):
+    if all(check.verdict is Verdict.SUCCESSFUL for check in checks):
         phase.journal.write(ROLLED_BACK)
     return checks
 
@@ -261,8 +259,9 @@ def _not_seen(host: str, error: RunbookError, change: str) -> Check:
     )
 
 
-def _as_before(host: str, left: list[str]) -> Check:
-    observed = "; ".join(left) or "yes, to the byte"
+def _as_before(host: str, left: list[str], stays: list[str]) -> Check:
+    not_ours = f"; {', '.join(stays)} stays: something else is in it" if stays else ""
+    observed = ("; ".join(left) or "yes, to the byte") + not_ours
     return holds(
         "as it was before", passed=not left, expected=_AS_BEFORE, observed=observed, host=host, remedy=_RUN_AGAIN
     )

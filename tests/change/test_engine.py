@@ -16,7 +16,7 @@ from runbook_lib.errors import Aborted, ApplyFailed, StalePlan, Unreachable, Ver
 CONFIG = File("bot/config.json", b'{"new": 1}', 0o600)
 UNIT = File(".config/systemd/user/bot.service", b"[Service]")
 NAT = Command("nat", check="is nat", do="do nat", undo="undo nat")
-WANTED = Wanted("75", (CONFIG, UNIT, NAT, Unit("bot.service")), leaves=("bot/db", "bot/log"))
+WANTED = Wanted("75", (CONFIG, UNIT, NAT, Unit("bot.service")), leaves=("bot/db", "bot/log"), folders=("bot/work",))
 OLD = b'{"old": 1}'
 
 
@@ -103,7 +103,9 @@ def test_the_journal_tells_all_that_it_takes_to_undo_a_step(engine: Engine, host
     furnished(host)
     host.done.clear()
     engine.apply(host, engine.plan(host, WANTED), WANTED)
-    assert next(read(journal)).detail == {"leaves": ["bot/db", "bot/log"], "units": ["bot.service"]}
+    assert next(read(journal)).detail == {
+        "leaves": ["bot/db", "bot/log"], "folders": ["bot/work"], "units": ["bot.service"],
+    }  # fmt: skip
     assert detail(journal, "intent", CONFIG.key) == {
         "kind": "file", "key": "file:bot/config.json", "act": "replace bot/config.json", "path": "bot/config.json",
         "before": sha(OLD), "mode_before": 0o640, "after": sha(CONFIG.content), "mode_after": 0o600,
@@ -149,8 +151,10 @@ def test_the_journal_names_the_units_that_read_what_changes(engine: Engine, host
 
 def test_leaves_that_were_there_before_are_not_ours(engine: Engine, host: Any, journal: Path) -> None:
     host.put("bot/db", b"theirs", 0o600)
+    host.put("bot/work", b"theirs", 0o600)
     engine.apply(host, engine.plan(host, WANTED), WANTED)
     assert next(read(journal)).detail["leaves"] == ["bot/log"]
+    assert next(read(journal)).detail["folders"] == []
 
 
 def test_the_second_plan_is_empty_and_does_nothing(engine: Engine, host: Any, journal: Path) -> None:

@@ -33,6 +33,7 @@ FIRST = Wanted(
         Unit("helper.service"),
     ),
     leaves=("bot/state", "bot/feed/cache"),
+    folders=("bot/work", "bot/work/deep"),
 )
 SECOND = Wanted(
     HOST,
@@ -68,6 +69,41 @@ def test_everything_comes_back_and_the_second_plan_is_empty(change: Change) -> N
     assert change.world.like() == before
     assert change.plan().empty
     assert not change.back()
+
+
+def test_folders_that_a_service_made_go_with_it_if_nothing_is_in_them(change: Change) -> None:
+    before = world().like()
+    change.forward(FIRST)
+    change.world.directories |= {"bot/work", "bot/work/deep"}
+    change.back()
+    assert change.world.like() == before
+
+
+def test_what_somebody_put_into_a_folder_that_a_service_made_is_never_removed(change: Change) -> None:
+    change.forward(FIRST)
+    change.world.directories |= {"bot/work", "bot/work/deep"}
+    change.world.put("bot/work/mine.ipynb", b"months of work")
+    change.back()
+    assert change.world.files["bot/work/mine.ipynb"].data == b"months of work"
+    assert "bot/work/deep" not in change.world.directories
+    assert change.plan().empty, "it was tried, and stays"
+    whole = origins(change.journal.events(), whole=True)[HOST]
+    assert differences(whole, change.rollback.observe(change.world, whole)) == []  # type: ignore[arg-type]  # in memory
+
+
+def test_a_folder_that_a_service_is_about_to_make_goes_too(change: Change) -> None:
+    change.forward(FIRST)
+    planned = change.plan()
+    change.world.directories.add("bot/work")  # it was slower than the plan
+    change.rollback.apply(change.world, planned)  # type: ignore[arg-type]  # in memory
+    assert "bot/work" not in change.world.directories
+
+
+def test_a_folder_that_was_there_before_is_nobodys_of_ours(change: Change) -> None:
+    change.world.directories.add("bot/work")
+    change.forward(FIRST)
+    change.back()
+    assert "bot/work" in change.world.directories
 
 
 def fresh(*forward: Wanted) -> Change:

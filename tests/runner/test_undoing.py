@@ -109,6 +109,17 @@ def test_a_host_that_cannot_be_read_is_not_taken_for_restored(changed: Hosts) ->
     assert rolled_back(changed) == 0
 
 
+def test_a_directory_that_somebody_put_something_in_stays_and_is_named(hosts: Hosts) -> None:
+    change(hosts, "30_x", "a", path="bot/new/x.json")
+    hosts["a"].put("bot/new/mine.txt", b"mine")
+    phase = hosts.phase("90_x")
+    undoing.apply(phase, undoing.plan(phase))
+    (check,) = undoing.restored(phase)
+    assert check.verdict is Verdict.SUCCESSFUL
+    assert check.observed == "yes, to the byte; bot/new stays: something else is in it"
+    assert rolled_back(hosts) == 1
+
+
 def test_an_edit_that_nobody_decided_on_fails_the_gate_and_is_shown(changed: Hosts) -> None:
     changed["b"].put(CONFIG, b"EDITED")
     phase = changed.phase("90_x")

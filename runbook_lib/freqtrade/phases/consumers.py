@@ -80,6 +80,7 @@ def _wanted(
             Unit(bot.unit, settle_seconds=site.gates.settle_seconds),
         ),
         leaves=(*producers.feed_leaves(site), producers.in_strategies(site, compiled)),
+        folders=(producers.CACHES,),
     )
     return wanted, edit.notes
 

@@ -21,11 +21,16 @@ from runbook_lib.view.tables import GateView
 
 UNIT_DIRECTORY: Mapping[str, str] = {"user": ".config/systemd/user", "system": "/etc/systemd/system"}
 STRATEGIES = "user_data/strategies"
-MADE_BY_FREQTRADE = ("backtest_results", "data", "freqaimodels", "hyperopt_results", "hyperopts", "notebooks", "plot")
-"""Directories that freqtrade makes in user_data when it first runs. Those that were not there go when it is undone; the
-logs, which it makes too, stay: they tell what happened."""
-CACHES = (".cache", ".cache/candle_feed")
-"""Where the feeds of one login share what they know of the exchange; a cache that was not there may go as a whole."""
+MADE_BY_FREQTRADE = (
+    *("backtest_results", "data", "data/binance", "freqaimodels"),
+    *("hyperopt_results", "hyperopts", "notebooks", "plot"),
+)
+"""Directories that freqtrade makes in user_data when it first runs, and leaves empty: they are for people's own work.
+Those that were not there go when it is undone, if nobody has put anything in; the logs, which it makes too, stay: they
+tell what happened."""
+CACHES = ".cache"
+SHARED = f"{CACHES}/candle_feed"
+"""Where the feeds of one login share what they know of the exchange: theirs alone, so that it goes as a whole."""
 
 
 def plan(phase: Phase[FreqtradeSite]) -> Planned:
@@ -62,10 +67,10 @@ def _wanted(site: FreqtradeSite, bot: bots.Bot, secrets: Mapping[str, ProducerSe
             Unit(bot.unit, settle_seconds=site.gates.settle_seconds),
         ),
         leaves=(
-            *(bots.in_directory(site, f"user_data/{name}") for name in MADE_BY_FREQTRADE),
             *feed_leaves(site),
             in_strategies(site, "__pycache__"),
         ),
+        folders=(CACHES, *(bots.in_directory(site, f"user_data/{name}") for name in MADE_BY_FREQTRADE)),
     )
 
 
@@ -80,7 +85,7 @@ def feed_leaves(site: FreqtradeSite) -> tuple[str, ...]:
     return (
         *(bots.in_directory(site, file) for file in FILES),
         *(in_strategies(site, f"{folder}/__pycache__") for folder in folders),
-        *CACHES,
+        SHARED,
     )
 
 

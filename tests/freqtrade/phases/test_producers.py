@@ -144,6 +144,14 @@ def test_no_token_stands_in_the_diff(planning: Planning) -> None:
     assert '"ws_token": "•••"' in shown
 
 
+def test_directories_for_peoples_own_work_go_only_when_they_are_empty(planning: Planning) -> None:
+    wanted = planning.plan()["73"]
+    theirs = ("notebooks", "data", "data/binance", "backtest_results", "freqaimodels", "hyperopts", "plot")
+    assert set(wanted.folders) >= {".cache", *(f"freqtrade/user_data/{name}" for name in theirs)}
+    for leaf in wanted.leaves:  # what goes whole is nobody's but Python's and the feed's
+        assert leaf.endswith("/__pycache__") or "candle_feed" in leaf.rpartition("/")[2]
+
+
 def test_all_that_the_feed_leaves_behind_is_known(planning: Planning) -> None:
     leaves = set(planning.plan()["73"].leaves)
     folders = ("candle_feed", "candle_feed/candle", "candle_feed/exchange", "candle_feed/peers")
