@@ -50,11 +50,14 @@ class Engine:
         self._check = check
 
     def observe(self, session: Session, wanted: Wanted) -> Seen:
-        """Look at everything that is wanted of a host; touches nothing."""
+        """Look at everything that is wanted of a host; touches nothing.
+
+        Raises ApplyFailed for a file that would be written through a link which leads nowhere.
+        """
         files: dict[str, SeenFile] = {}
         for root in (False, True):
             paths = [file.path for file in wanted.files if file.root is root]
-            files |= _observe_files(Files(session, sudo=root), paths) if paths else {}
+            files |= _observe_files(session, Files(session, sudo=root), paths) if paths else {}
         return Seen(
             {file.path: files[file.path] for file in wanted.files},
             Units(session, self._scope).observe([unit.name for unit in wanted.units]),
@@ -183,9 +186,16 @@ def _forget_failures(units: Units, name: str) -> None:
         units.reset_failed(name)
 
 
-def _observe_files(files: Files, paths: list[str]) -> dict[str, SeenFile]:
+def _observe_files(session: Session, files: Files, paths: list[str]) -> dict[str, SeenFile]:
     states = files.stat_all(paths)
     missing = files.missing_above(path for path in paths if not states[path].exists)
+    dangling = files.existing(each for path, above in missing.items() for each in (path, *above))
+    if dangling:  # what is written through it lies where nobody said, and is no file that an undo knows of
+        raise ApplyFailed(
+            f"{', '.join(sorted(dangling))} is a link that leads nowhere",
+            remedy="remove the link, or put there what it leads to; then plan again",
+            host=session.name,
+        )
     return {
         path: SeenFile(state, files.read(path) if state.exists else None, missing.get(path, ()))
         for path, state in states.items()

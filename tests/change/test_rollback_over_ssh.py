@@ -188,6 +188,18 @@ def test_a_change_is_undone_to_the_byte_the_mode_the_owner_and_the_nanosecond(ho
     assert differences(whole, host.rollback.observe(host.session, whole)) == []
 
 
+@pytest.mark.parametrize("link", ["bot/to-nowhere.json", "bot/to-nowhere"])
+def test_what_would_be_written_through_a_link_that_leads_nowhere_is_refused(host: OneHost, link: str) -> None:
+    (host.home / link).symlink_to("../elsewhere/target")
+    before = host.like()
+    path = link if link.endswith(".json") else f"{link}/deep/feed.json"
+    with pytest.raises(ApplyFailed, match=rf"^73: {link} is a link that leads nowhere -> remove the link, or put"):
+        host.forward(Wanted("73", (CONFIG, File(path, b"{}"))))
+    assert host.like() == before
+    assert not (host.home / "elsewhere").exists()
+    assert host.journal.events() == []
+
+
 def test_what_an_earlier_change_wrote_is_an_original_like_any_other(host: OneHost, tmp_path: Path) -> None:
     host.forward(Wanted("73", (CONFIG,)))
     os.utime(host.home / CONFIG.path, ns=(OLD_TIME, OLD_TIME))
