@@ -97,7 +97,7 @@ class Engine:
         if isinstance(step, FileStep):
             state = Files(session, sudo=step.wanted.root).stat(step.wanted.path)
             return Seen({step.wanted.path: SeenFile(state, None)}, {}, {})
-        return self.observe(session, replace(wanted, resources=(step.wanted,), leaves=()))
+        return self.observe(session, replace(wanted, resources=(step.wanted,), leaves=(), folders=()))
 
     def _announce(self, session: Session, wanted: Wanted, plan: HostPlan) -> None:
         """Tell what all steps of a host have in common, before the first.

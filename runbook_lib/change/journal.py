@@ -127,7 +127,7 @@ class Journal:
         return event
 
     def _event(self, number: int, previous: str, what: str, host: str | None, detail: dict[str, Any]) -> Event:
-        content = {
+        content: dict[str, Any] = {
             "number": number,
             "at": self._clock(),
             "by": f"{getpass.getuser()}@{socket.gethostname()}",
