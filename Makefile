@@ -6,7 +6,7 @@ BOTS_READY := .venv/freqtrade/.ready
 PREVIOUS_READY := .venv/freqtrade-previous/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: rehearse test sweep compare check notebooks lab lock clean
+.PHONY: rehearse test sweep outages compare check notebooks lab lock clean
 
 rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtrade, in the lab
 	@$(BIN)/runbook rehearse $(ARGS)
@@ -14,11 +14,14 @@ rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtra
 test: check $(BOTS_READY) $(PREVIOUS_READY)  ## everything that must hold before a change lands
 	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
 
-sweep: $(RUNBOOK_READY)  ## a change struck down at every event in every way; `make test` does it in one way each
-	@$(BIN)/pytest -n 2 tests/sweep --whole-sweep $(ARGS)
+sweep: $(RUNBOOK_READY) $(BOTS_READY)  ## a change struck down at every event in every way; `make test` does it in one way each
+	@$(BIN)/pytest -n 2 --dist loadgroup tests/sweep tests/end_to_end/test_struck_down.py --whole-sweep $(ARGS)
 
 compare: $(RUNBOOK_READY) $(BOTS_READY)  ## the feed beside a caching proxy and a plain fleet: requests, age, cost, outages
 	@$(BIN)/python tests/comparison/compare.py $(ARGS)
+
+outages: $(RUNBOOK_READY) $(BOTS_READY)  ## real bots: a producer lost in seven ways, a power cut; three quarters of an hour, `make test` does one way
+	@$(BIN)/pytest -s tests/freqtrade/feed/test_feed_real_outages.py tests/freqtrade/feed/test_feed_real_start.py --whole-sweep $(ARGS)
 
 check: $(RUNBOOK_READY)  ## style, types, architecture, generated files
 	@$(BIN)/ruff check .

@@ -92,8 +92,11 @@ for _ in sys.argv[1:]:
 """
 
 
-def config(bot: str, paths: Paths) -> dict[str, Any]:
-    """Return a bot's config; ``paths``: what it reaches instead of the exchange ("") and of a producer."""
+def config(bot: str, paths: Paths, feed: Mapping[str, float]) -> dict[str, Any]:
+    """Return a bot's config.
+
+    ``paths``: what it reaches instead of the exchange ("") and of a producer; ``feed``: settings of the feed.
+    """
     address = "{}:{}".format(*paths.get((bot, ""), (ADDRESSES[bot], PORT)))
     token = "wr0ng" * 8 if bot == WRONG else TOKEN
     reached = {name: paths.get((bot, name), (ADDRESSES[name], API)) for name in OWNED if name != bot}
@@ -134,7 +137,7 @@ def config(bot: str, paths: Paths) -> dict[str, Any]:
         },
         "internals": {"process_throttle_secs": 5},
         "external_message_consumer": {"enabled": False, "producers": producers},
-        "candle_feed": {"settle_seconds": SETTLE},
+        "candle_feed": {"settle_seconds": SETTLE, **feed},
     }
 
 
@@ -160,7 +163,10 @@ async def counting() -> AsyncIterator[Exchange]:
 
 @asynccontextmanager
 async def bots(
-    homes: dict[str, Path], paths: Paths | None = None, environment: dict[str, str] | None = None
+    homes: dict[str, Path],
+    paths: Paths | None = None,
+    environment: dict[str, str] | None = None,
+    feed: Mapping[str, float] | None = None,
 ) -> AsyncIterator[None]:
     """Make bots ready to run, each in a home of its own; one begins when there is a file ``go``."""
     files = {
@@ -174,7 +180,7 @@ async def bots(
             path = home / "user_data/strategies" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        (home / "config.json").write_text(json.dumps(config(bot, paths or {})))
+        (home / "config.json").write_text(json.dumps(config(bot, paths or {}, feed or {})))
     process = await asyncio.create_subprocess_exec(
         freqtrade_python(),
         "-c",
