@@ -171,6 +171,7 @@ class CandleConsumer:
             Budget(settings.weight_per_minute),
             settings.settle_seconds,
             state.guard,
+            sent=state.sent,
         )
         loop = FeedLoop()
         loop.start()

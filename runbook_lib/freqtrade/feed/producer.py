@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,17 @@ class Producing:
 
     loop: FeedLoop
     outlook: Outlook
+    series: Series
     state: FeedState
     direct: Direct
+
+    def turn(self, own_pairs: Iterable[str]) -> None:
+        """End a round of its bot, which sees to these pairs."""
+        outlook, series = self.outlook, self.series
+        outlook.own_pairs = frozenset(own_pairs)
+        outlook.beat()
+        self.state.want([*filter(outlook.own, series.store.series()), *series.held()])
+        self.state.turn()
 
 
 class CandleProducer:
@@ -65,9 +74,7 @@ class CandleProducer:
         """Say that the bot lives, and which pairs it sees to."""
         try:
             if self._candle_feed is not None:
-                self._candle_feed.outlook.own_pairs = frozenset(self.dp.current_whitelist())
-                self._candle_feed.outlook.beat()
-                self._candle_feed.state.turn()
+                self._candle_feed.turn(self.dp.current_whitelist())
                 ask_again(self.dp._exchange, self._candle_feed.direct.left_out, self._candle_feed.outlook.candle_type)  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
         except Exception:
             logger.exception("Candle producer: error at the end of a round")
@@ -106,7 +113,9 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     breaker, budget = Breaker(shared_file(market)), Budget(settings.weight_per_minute)
 
     def direct(ccxt: Ccxt, fetch: Fetch) -> Direct:
-        return Direct(fetch, listen(ccxt), breaker, budget, settings.settle_seconds, state.guard, check=check)
+        return Direct(
+            fetch, listen(ccxt), breaker, budget, settings.settle_seconds, state.guard, check=check, sent=state.sent
+        )
 
     links = clients(
         [each for each in producers_of(config) if each.name != name], name, market, settings.clock_seconds, state.link
@@ -156,7 +165,7 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
     loop.run(standby.run())
     others = ", ".join(link.name for link in links) or "no other producer"
     logger.info("Candle producer: candles are taken %.1f s after their close; with %s", settings.settle_seconds, others)
-    return Producing(loop, outlook, state, directly)
+    return Producing(loop, outlook, series, state, directly)
 
 
 def tokens_of(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -7,14 +7,15 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from . import metrics
+from .arrivals import Arrivals
 from .candle.series import Key, Row
-from .candle.times import Window
+from .candle.times import Window, timeframe_ms
 from .reasons import Reason
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class FeedState:
         self._written = float("-inf")
         self._dirty = True
         self._turn: Counter[Reason] = Counter()
-        self._turn_answers = 0
+        self._turn_answered = False
         self._example = ""
         self._state, self._reason = "starting", ""
         self._served = self._waited = self._own_requests = 0
@@ -82,20 +83,18 @@ class FeedState:
         self._takeovers: dict[str, _Takeover] = {}
         self._breaker = _Breaker()
         self._weight_used = 0.0
-        self._newest: dict[str, int] = {}
-        self._age: dict[str, float] = {}
+        self._arrivals = Arrivals(clock)
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS)
 
     def serve(self, key: Key | str, window: Window, producer: str, waited: float) -> None:
         """Note one request answered by a producer after ``waited`` seconds (0 if it had the candles)."""
         with self._lock:
             self._served += 1
-            self._turn_answers += 1
             self._by_producer[producer] += 1
             if waited > 0:
                 self._waited += 1
                 self._longest_wait = max(self._longest_wait, waited)
-            self._reach(str(key), window.last, window.step)
+            self._came(key, window.last, window.step)
 
     def fall_back(self, key: Key | str, reason: Reason) -> None:
         """Note one request that no producer could answer."""
@@ -103,23 +102,35 @@ class FeedState:
             self._fallbacks[str(reason)] += 1
             self._turn[reason] += 1
             self._example = str(key)
+            self._arrivals.want([key])
+            self._dirty = True
+
+    def sent(self) -> None:
+        """Count one request that went out to the exchange."""
+        with self._lock:
+            self._own_requests += 1
             self._dirty = True
 
     def own(self, key: Key | str, rows: list[Row], window: Window | None) -> None:
-        """Note one request made to the exchange itself, and its answer."""
+        """Note an answer of the exchange itself."""
+        closed = [row for row in rows if window is not None and row[0] < window.forming]
         with self._lock:
-            self._own_requests += 1
-            self._turn_answers += 1
-            closed = [row for row in rows if window is not None and row[0] < window.forming]
-            if window is not None and closed:
-                self._reach(str(key), int(closed[-1][0]), window.step)
-            self._dirty = True
+            self._came(key, int(closed[-1][0]) if closed else None, window.step if window is not None else None)
 
-    def _reach(self, key: str, newest: int, step: int) -> None:
-        if newest > self._newest.get(key, 0):
-            self._newest[key] = newest
-            self._age[key] = round(self._clock() - (newest + step) / 1000, 3)
-        self._dirty = True
+    def keep(self, key: Key, rows: list[Row]) -> None:
+        """Note closed candles that a producer keeps, whichever way they came."""
+        with self._lock:
+            self._came(key, int(rows[-1][0]) if rows else None, timeframe_ms(key.timeframe))
+
+    def want(self, keys: Iterable[Key | str]) -> None:
+        """Note that somebody still wants these series: what nobody has wanted for a while is told of no more."""
+        with self._lock:
+            self._arrivals.want(keys)
+
+    def _came(self, key: Key | str, newest: int | None, step: int | None) -> None:
+        self._turn_answered = self._dirty = True
+        if newest is not None and step is not None:
+            self._arrivals.came(key, newest, step)
 
     def link(self, name: str, state: LinkState, why: str = "", round_trip_ms: float | None = None) -> None:
         """Note how a producer stands: whether it answers, and is believed."""
@@ -173,8 +184,9 @@ class FeedState:
         """End one round of the bot: say what changed, write if something did."""
         with self._lock:
             self._judge()
+            self._arrivals.forget()
             self._turn.clear()
-            self._turn_answers = 0
+            self._turn_answered = False
         self.write()
 
     def _judge(self) -> None:
@@ -188,9 +200,9 @@ class FeedState:
         elif self._takeovers:
             names = ", ".join(sorted(self._takeovers))
             self._change("takeover", names, f"in place of {names}")
-        elif self._turn_answers:
-            source = "producers" if self._role == "consumer" else "the exchange or the other producers"
-            self._change("serving", "", f"{self._turn_answers} requests answered by {source}")
+        elif self._turn_answered:
+            source = "the producers" if self._role == "consumer" else "the exchange or the other producers"
+            self._change("serving", "", f"candles come from {source}")
         elif self._role == "producer" and self._state in {"blocked", "takeover"}:
             self._change("serving", "", "its own pairs again")
 
@@ -228,8 +240,8 @@ class FeedState:
                 "takeover": {name: asdict(takeover) for name, takeover in self._takeovers.items()},
                 "breaker": asdict(self._breaker),
                 "weight_used": self._weight_used,
-                "newest_candle_ms": dict(self._newest),
-                "age_at_arrival_seconds": dict(self._age),
+                "newest_candle_ms": self._arrivals.newest,
+                "age_at_arrival_seconds": self._arrivals.age,
                 "events": list(self._events),
             }
 

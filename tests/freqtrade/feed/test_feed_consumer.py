@@ -296,6 +296,17 @@ async def test_an_error_in_the_feed_asks_the_exchange_and_says_so_once(
     assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
+async def test_what_was_not_sent_is_no_request_of_its_own(make: Callable[..., Bot], link: Link) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble = Reason.DEAD
+    bot.ccxt.fetch_ohlcv.direct.breaker.refused(418, 3600)
+    assert [await bot.fetch() for _ in range(50)] == [[]] * 50
+    assert bot.asked == []
+    assert bot.state()["own_requests"] == 0
+    assert bot.state()["fallbacks"] == {str(Reason.DEAD): 50}
+
+
 async def test_even_without_its_own_way_to_the_exchange_it_asks(
     make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from email.utils import formatdate
 from pathlib import Path
 from types import ModuleType
@@ -85,6 +86,7 @@ class Bot:
 
     def __init__(self, ccxt: Ccxt, path: Path, weight: float = 1_200.0) -> None:
         self.notes: list[tuple[str, float, str, float]] = []
+        self.sent: list[None] = []
         self.breaker = Breaker(path, ccxt.clock, random.Random(1))
         self.budget = Budget(weight, ccxt.clock)
         self.ccxt = ccxt
@@ -97,6 +99,7 @@ class Bot:
             lambda *note: self.notes.append(note),
             ccxt.clock,
             ccxt.sleep,
+            sent=lambda: self.sent.append(None),
         )
 
     def asked(self, symbol: str = "BTC/USDT", *, since: int | None = None, limit: int | None = 1_000) -> Asked:
@@ -253,6 +256,23 @@ async def test_what_was_never_sent_says_nothing_of_the_exchange(ccxt: Ccxt, bot:
     answers = await asyncio.gather(*map(bot.take, PAIRS[: SILENT + 1]), return_exceptions=True)
     assert {type(each) for each in answers} == {BadSymbol}
     assert bot.breaker.state == "closed"
+
+
+async def test_what_was_sent_is_counted_whatever_came_of_it_and_nothing_else(ccxt: Ccxt, bot: Bot) -> None:
+    def hangs(_symbol: str) -> int:
+        raise asyncio.CancelledError
+
+    for status, sent in ((lambda _: 200, 1), (lambda _: -1, 1), (lambda _: 0, 2), (hangs, 3), (lambda _: 500, 4)):
+        ccxt.status = status
+        with suppress(Exception, asyncio.CancelledError):
+            await bot.take()
+        assert len(bot.sent) == sent
+    ccxt.status = lambda _: 429
+    assert await bot.take() == []
+    assert len(bot.sent) == 5
+    for _ in range(50):
+        assert await bot.take() == []
+    assert len(bot.sent) == len(ccxt.asked) - 1 == 5, "what its own ccxt refused never went out"
 
 
 async def test_the_clock_is_looked_at(ccxt: Ccxt, bot: Bot) -> None:

@@ -194,6 +194,15 @@ async def test_candles_that_are_none_stop_nobody(bench: Bench) -> None:
     assert len(bench.store.get(KEY)) <= 1
 
 
+async def test_what_it_keeps_is_told_whichever_way_it_came(bench: Bench) -> None:
+    bench.own.keep(KEY, rows(FORMING - STEP, FORMING - STEP))  # as websockets bring it
+    assert bench.state.as_json()["newest_candle_ms"] == {"BTC/USDT 1m": FORMING - STEP}
+    bench.now += 60
+    bench.wrong = True
+    bench.own.keep(KEY, rows(FORMING, FORMING))
+    assert bench.state.as_json()["newest_candle_ms"] == {"BTC/USDT 1m": FORMING - STEP}, "it is not kept"
+
+
 async def test_every_request_is_a_sign_of_life(bench: Bench) -> None:
     bench.in_step()
     assert bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False, peer=True)

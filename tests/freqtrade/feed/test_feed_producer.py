@@ -1,4 +1,5 @@
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 
 from runbook_lib.freqtrade.feed import CandleProducer, producer
+from runbook_lib.freqtrade.feed.candle.series import Key
 from runbook_lib.freqtrade.feed.exchange.stream import SettledStream
 from runbook_lib.freqtrade.feed.loop import NAME
 from runbook_lib.freqtrade.feed.peers.own import OwnFetch
@@ -138,6 +140,22 @@ def test_every_round_says_that_the_bot_lives_and_what_is_its_own(bots: Any) -> N
     assert bot.exchange._pairs_last_poll_time == {}, "freqtrade asks again for what was left out"
     assert outlook.own_pairs == {"ETH/USDT"}
     assert outlook._beat > before
+
+
+def test_a_pair_that_has_left_its_list_is_told_of_no_more(bots: Any) -> None:
+    bot = bots()
+    bot.whitelist = ["BTC/USDT", "ETH/USDT"]
+    bot.strategy.ft_bot_start()
+    for pair in bot.whitelist:  # as websockets bring it
+        key = Key(pair, "1m", "spot")
+        bot.exchange._exchange_ws.get_ohlcv.keep(key, [[time.time() // 60 * 60_000 - 60_000, 1.0, 1.0, 1.0, 1.0, 1.0]])
+    bot.whitelist = ["ETH/USDT"]
+    bot.strategy.bot_loop_start()
+    state = bot.strategy._candle_feed.state
+    assert set(state.as_json()["newest_candle_ms"]) == {"BTC/USDT 1m", "ETH/USDT 1m"}
+    state._arrivals._clock = lambda: time.time() + 3600
+    bot.strategy.bot_loop_start()
+    assert set(state.as_json()["newest_candle_ms"]) == {"ETH/USDT 1m"}
 
 
 def test_an_error_in_the_feed_does_not_stop_the_round(bots: Any, caplog: pytest.LogCaptureFixture) -> None:

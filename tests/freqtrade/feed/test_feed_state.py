@@ -100,12 +100,40 @@ def test_a_new_reason_is_a_change(kept: Kept, caplog: pytest.LogCaptureFixture) 
     assert kept.read()["fallbacks"] == {str(Reason.DEAD): 1, str(Reason.LATE): 1}
 
 
-def test_its_own_requests_move_the_newest_closed_candle_only(kept: Kept) -> None:
+def test_the_exchanges_answers_move_the_newest_closed_candle_only(kept: Kept) -> None:
     kept.state.own(BTC, [[FORMING - STEP, 1.0], [FORMING, 1.0]], WINDOW)
     kept.state.own("BTC/USDT 1w", [[FORMING, 1.0]], None)
     kept.turn()
-    assert kept.read()["own_requests"] == 2
     assert kept.read()["newest_candle_ms"] == {"BTC/USDT 1m": FORMING - STEP}
+
+
+def test_only_what_was_sent_to_the_exchange_counts_as_a_request(kept: Kept) -> None:
+    kept.state.own(BTC, [], WINDOW)
+    kept.state.sent()
+    kept.state.sent()
+    kept.turn()
+    assert kept.read()["own_requests"] == 2
+
+
+def test_what_a_producer_keeps_is_told_however_it_came(producer: Kept) -> None:
+    producer.state.keep(BTC, [[FORMING - 2 * STEP, 1.0], [FORMING - STEP, 1.0]])
+    assert producer.turn() == "serving"
+    assert producer.read()["newest_candle_ms"] == {"BTC/USDT 1m": FORMING - STEP}
+    assert producer.read()["age_at_arrival_seconds"] == {"BTC/USDT 1m": 3.25}
+
+
+def test_a_series_that_has_left_the_bots_list_leaves_the_file(kept: Kept) -> None:
+    kept.state.serve(BTC, WINDOW, "first", 0.0)
+    kept.state.serve(ETH, WINDOW, "first", 0.0)
+    for _ in range(20):
+        kept.state.fall_back(ETH, Reason.DEAD)
+        kept.turn()
+    assert kept.read()["newest_candle_ms"] == {"ETH/USDT 1m": FORMING - STEP}
+    assert kept.read()["age_at_arrival_seconds"] == {"ETH/USDT 1m": 3.25}
+    for _ in range(20):
+        kept.state.want([ETH])
+        kept.turn()
+    assert kept.read()["newest_candle_ms"] == {"ETH/USDT 1m": FORMING - STEP}
 
 
 def test_a_producer_s_standing_is_said_when_it_changes(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
@@ -253,6 +281,7 @@ def test_threads_neither_meet_nor_tear_the_file(tmp_path: Path) -> None:
         for turn in range(50):
             state.serve(f"{number} {turn}", WINDOW, "first", 0.0)
             state.own(f"{number} {turn}", [[FORMING - STEP, 1.0]], WINDOW)
+            state.sent()
             state.link(f"{number} {turn}", "alive")
             state.turn()
 

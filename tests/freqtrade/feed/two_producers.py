@@ -212,7 +212,15 @@ class Producer:
             return headers() | {"date": date}
 
         direct = Direct(
-            fetch, dated, breaker, budget, settings.settle_seconds, self.state.guard, self.clock, check=self.check
+            fetch,
+            dated,
+            breaker,
+            budget,
+            settings.settle_seconds,
+            self.state.guard,
+            self.clock,
+            check=self.check,
+            sent=self.state.sent,
         )
         links = world.clients(name, self.state.link, self.clock)
         self.feed = Feed(links, settings, self.state, self.clock)

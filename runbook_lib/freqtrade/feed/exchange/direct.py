@@ -65,7 +65,8 @@ def listen(ccxt_object: Rest) -> Callable[[], Headers]:
 class Direct:
     """Asks one ccxt object. ``headers``: what ``listen`` returned for it.
 
-    Several of them share one breaker and one budget. ``note`` takes what ``FeedState.guard`` does.
+    Several of them share one breaker and one budget. ``note`` takes what ``FeedState.guard`` does; ``sent`` is called
+    once for every request that went out, whatever came back.
     """
 
     fetch: Fetch
@@ -77,6 +78,7 @@ class Direct:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     check: ClockCheck = field(default_factory=ClockCheck)
+    sent: Callable[[], object] = lambda: None
     left_out: set[tuple[str, str]] = field(default_factory=set, init=False)
     """Pair and timeframe of every live request that was answered with no candles: for ``asked.ask_again``."""
 
@@ -119,11 +121,12 @@ class Direct:
     async def _fetch(self, asked: Asked) -> list[Row]:
         heard: dict[str, str] = {}
         token = _heard.set(heard)
-        sent_at = self.clock()
+        sent_at, sent = self.clock(), True
         try:
             rows = await self.fetch(asked.symbol, asked.timeframe, asked.since, asked.enough, asked.params)
         except Exception as error:
             status = self._learn(self.headers(), sent_at)
+            sent = bool(status) or _on_the_way(error)
             if status in REFUSALS:
                 raise self._blocked() from error
             if not 200 <= status < 500:
@@ -134,6 +137,9 @@ class Direct:
             return rows if asked.window is None else without_later(rows, asked.window.forming)
         finally:
             _heard.reset(token)
+            if sent:
+                with suppress(Exception):  # as below
+                    self.sent()
 
     def _learn(self, headers: Headers, sent_at: float) -> int:
         """Take from an answer all that it says besides candles; return its status, 0 if there was none."""

@@ -77,7 +77,6 @@ class OwnFetch:
             if isinstance(error, Blocked):
                 return await self.direct(asked, need)  # no more than its words for freqtrade
             raise
-        self.state.own(key, rows, window)
         self.keep(key, [row for row in rows if row[0] < window.forming])
         return rows
 
@@ -98,5 +97,6 @@ class OwnFetch:
             return
         try:
             self.store.put(key, Candles.of(rows))
+            self.state.keep(key, rows)
         except (ValueError, TypeError):  # an exchange that leaves values out: the bot may know what to do with them
             logger.debug("Candle producer: %s: candles that are none", key, exc_info=True)
