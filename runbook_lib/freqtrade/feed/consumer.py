@@ -6,8 +6,8 @@ import asyncio
 import inspect
 import logging
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,9 +64,11 @@ class FedFetch:
             answer = Reason.ERROR
         if not isinstance(answer, Reason):
             return answer
-        self.state.fall_back(key, answer)
+        with self._harmless():
+            self.state.fall_back(key, answer)
         rows = await self._directly(asked)
-        self.state.own(key, rows, asked.window)
+        with self._harmless():
+            self.state.own(key, rows, asked.window)
         return rows
 
     async def _from_producers(self, key: Key, asked: Asked) -> list[Row] | Reason:
@@ -76,18 +78,32 @@ class FedFetch:
             return await self.loop.call(self.feed.answer(key, asked.window))
 
     async def _directly(self, asked: Asked) -> list[Row]:
+        begun = False
+
+        def begin() -> None:
+            nonlocal begun
+            begun = True
+
         try:
-            return await self.direct(asked, asked.need(self.timeframe))
+            return await self.direct(asked, asked.need(self.timeframe), begin)
         except Exception as error:
-            if type(error).__module__.startswith("ccxt"):
+            if begun or type(error).__module__.startswith("ccxt"):
                 raise  # the exchange's own words: freqtrade knows what to do
             self._say(error)
             return await self.original(asked.symbol, asked.timeframe, asked.since, asked.limit, asked.params)
 
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        """Let nothing that goes wrong inside cost the bot its candles."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - whatever it is
+            self._say(error)
+
     def _say(self, error: Exception) -> None:
         if not self._said:
             self._said = True
-            logger.error("Candle feed: error, asking the exchange directly (said once)", exc_info=error)
+            logger.error("Candle feed: error, the bot gets its candles all the same (said once)", exc_info=error)
 
 
 class CandleConsumer:

@@ -319,6 +319,30 @@ async def test_even_without_its_own_way_to_the_exchange_it_asks(
     assert "said once" in caplog.text
 
 
+@pytest.mark.parametrize("method", ["serve", "fall_back", "own", "sent", "guard"])
+async def test_no_answer_is_lost_in_the_bookkeeping(
+    make: Callable[..., Bot], link: Link, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    monkeypatch.setattr(bot.strategy.candle_feed_state, method, lambda *_: 1 / 0)
+    bot.ccxt.fetch_ohlcv.direct.sent = lambda: 1 / 0
+    assert len(await bot.fetch()) == 1000
+    assert bot.asked == []
+    link.trouble = Reason.DEAD
+    assert len(await bot.fetch()) == 2
+    assert len(bot.asked) == 1
+
+
+async def test_what_was_sent_once_is_not_sent_again_whatever_went_wrong(make: Callable[..., Bot], link: Link) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble, bot.fails = Reason.DEAD, KeyError("an answer that ccxt cannot read")
+    with pytest.raises(KeyError, match="ccxt cannot read"):
+        await bot.fetch()
+    assert len(bot.asked) == 1
+
+
 async def test_what_the_exchange_says_is_freqtrades_to_judge(make: Callable[..., Bot], link: Link) -> None:
     class NetworkError(Exception):
         __module__ = "ccxt.base.errors"

@@ -327,6 +327,15 @@ async def test_of_two_answers_to_one_call_the_last_counts(ccxt: Ccxt, bot: Bot) 
     assert bot.breaker.reason == "refused with 429, 1 in a row"
 
 
+async def test_what_cannot_be_learned_from_an_answer_costs_no_candle(
+    ccxt: Ccxt, bot: Bot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(bot.direct.check, "saw", lambda *_: 1 / 0)
+    for _ in range(2):
+        assert await bot.take() == ccxt.candles
+    assert caplog.text.count("said once") == 1
+
+
 async def test_a_state_that_cannot_be_kept_costs_no_candle(ccxt: Ccxt, bot: Bot) -> None:
     def full(*_: object) -> None:
         raise OSError("disk full")

@@ -203,6 +203,13 @@ async def test_what_it_keeps_is_told_whichever_way_it_came(bench: Bench) -> None
     assert bench.state.as_json()["newest_candle_ms"] == {"BTC/USDT 1m": FORMING - STEP}, "it is not kept"
 
 
+async def test_a_state_that_cannot_be_told_costs_no_candle(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.in_step()
+    monkeypatch.setattr(bench.state, "keep", lambda *_: 1 / 0)
+    assert (await bench.ask())[-1][0] == FORMING
+    assert bench.store.newest(KEY) == FORMING - STEP
+
+
 async def test_every_request_is_a_sign_of_life(bench: Bench) -> None:
     bench.in_step()
     assert bench.outlook.why_not(KEY, FORMING - STEP, kept=False, blocked=False, peer=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -18,6 +19,8 @@ from .breaker import REFUSALS, Breaker, Entry
 from .budget import MINUTE, Budget, Need, counted
 from .clock import ClockCheck, date_of, instant
 
+logger = logging.getLogger(__name__)
+
 KLINES_WEIGHT = 2.0  # https://developers.binance.com/docs/binance-spot-api-docs/rest-api/market-data-endpoints
 LOOK_SECONDS = 0.05
 LOOKS = 100  # for the answer of the one that went ahead
@@ -27,6 +30,8 @@ STATUS = ":status"
 Headers = Mapping[str, str]
 Note = Callable[[str, float, str, float], None]
 """Told after every answer and every refusal: the breaker's state, until when, why, and the weight used."""
+Begun = Callable[[], object]
+"""Called as ccxt is handed the request: whatever goes wrong from then on, sending it again would be a second one."""
 
 _heard: ContextVar[dict[str, str] | None] = ContextVar("candle_feed_heard", default=None)
 
@@ -81,15 +86,16 @@ class Direct:
     sent: Callable[[], object] = lambda: None
     left_out: set[tuple[str, str]] = field(default_factory=set, init=False)
     """Pair and timeframe of every live request that was answered with no candles: for ``asked.ask_again``."""
+    _said: bool = field(default=False, init=False)
 
-    async def __call__(self, asked: Asked, need: Need) -> list[Row]:
+    async def __call__(self, asked: Asked, need: Need, begun: Begun = lambda: None) -> list[Row]:
         """Answer freqtrade, in a way that makes it neither retry nor take a hole for data.
 
         While the exchange refuses, a live request is answered with no candles: freqtrade keeps those it has. A request
         for history fails: without candles in the middle it would go on, and never know.
         """
         try:
-            return await self.ask(asked, need)
+            return await self.ask(asked, need, begun)
         except Blocked as blocked:
             if asked.since is None:
                 self.left_out.add((asked.symbol, asked.timeframe))
@@ -98,13 +104,14 @@ class Direct:
 
             raise ExchangeNotAvailable(str(blocked)) from blocked
 
-    async def ask(self, asked: Asked, need: Need) -> list[Row]:
-        """Return settled candles, or raise Blocked, or whatever ccxt raises."""
+    async def ask(self, asked: Asked, need: Need, begun: Begun = lambda: None) -> list[Row]:
+        """Return settled candles, or raise Blocked, or whatever ccxt raises, once ``begun`` was called."""
         await self._settled(asked)
         for _ in range(LOOKS):
             async with self.budget.turn(KLINES_WEIGHT, need, unless=self._unless_shut) as spent:
                 entry = self.breaker.enter()
                 if entry is Entry.GO:
+                    begun()
                     return await self._fetch(asked)
                 spent.give_back()
             if entry is Entry.SHUT:
@@ -133,7 +140,12 @@ class Direct:
                 self.breaker.unanswered(asked=_on_the_way(error))
             raise
         else:
-            self._learn({STATUS: "200", **self.headers()}, sent_at)
+            try:
+                self._learn({STATUS: "200", **self.headers()}, sent_at)
+            except Exception:  # the candles are there, whatever can be learned besides
+                if not self._said:
+                    self._said = True
+                    logger.exception("Candle feed: error in the bookkeeping of requests (said once)")
             return rows if asked.window is None else without_later(rows, asked.window.forming)
         finally:
             _heard.reset(token)
@@ -144,14 +156,14 @@ class Direct:
     def _learn(self, headers: Headers, sent_at: float) -> int:
         """Take from an answer all that it says besides candles; return its status, 0 if there was none."""
         now, status = self.clock(), int(headers.get(STATUS, 0))
+        if status in REFUSALS:  # first what others wait for
+            self.breaker.refused(status, _retry_after(headers))
+        elif 200 <= status < 500:
+            self.breaker.succeeded()
         self.check.saw(headers, sent_at, now)
         used, made_at = counted(headers), date_of(headers)
         if used is not None:
             self.budget.heard(used, MINUTE - ((now if made_at is None else made_at) % MINUTE))
-        if status in REFUSALS:
-            self.breaker.refused(status, _retry_after(headers))
-        elif 200 <= status < 500:
-            self.breaker.succeeded()
         self._tell()
         return status
 

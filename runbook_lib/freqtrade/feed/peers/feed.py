@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -143,7 +144,8 @@ class Feed:
             return answer
         rows, link = answer
         waited = asyncio.get_running_loop().time() - begun
-        self.state.serve(key, window, link.name, waited if waited > WAITED_SECONDS else 0.0)
+        with suppress(Exception):  # candles that came are not lost for a count of them
+            self.state.serve(key, window, link.name, waited if waited > WAITED_SECONDS else 0.0)
         return rows
 
     def _order(self, key: Key, only: Collection[str] | None) -> list[Link]:

@@ -98,5 +98,5 @@ class OwnFetch:
         try:
             self.store.put(key, Candles.of(rows))
             self.state.keep(key, rows)
-        except (ValueError, TypeError):  # an exchange that leaves values out: the bot may know what to do with them
-            logger.debug("Candle producer: %s: candles that are none", key, exc_info=True)
+        except Exception:  # an exchange that leaves values out: the bot may know what to do with them
+            logger.debug("Candle producer: %s: candles that cannot be kept", key, exc_info=True)
