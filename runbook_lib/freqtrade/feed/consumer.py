@@ -75,7 +75,10 @@ class FedFetch:
         if asked.window is None or not plain(asked, self.exchange):
             return Reason.FOREIGN
         async with asyncio.timeout(self.patience_seconds + GRACE_SECONDS):
-            return await self.loop.call(self.feed.answer(key, asked.window))
+            answer = await self.loop.call(self.feed.answer(key, asked.window))
+        if (answer is Reason.CLOCK or answer is Reason.EARLY) and self.direct.check.wrong:
+            return Reason.OWN_CLOCK  # whose clock is wrong finds everybody else's so
+        return answer
 
     async def _directly(self, asked: Asked) -> list[Row]:
         begun = False

@@ -17,4 +17,5 @@ class Reason(StrEnum):
     HOLE = "the producers' candles have a hole"
     EARLY = "a candle came that cannot have settled yet: compare the clocks"
     CLOCK = "a producer's clock is wrong"
+    OWN_CLOCK = "this host's own clock is wrong by the exchange's"
     ERROR = "an error in the feed"

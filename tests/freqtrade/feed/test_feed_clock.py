@@ -39,6 +39,16 @@ def test_never_calls_a_right_clock_wrong_however_slow_the_answers() -> None:
         assert answers(-1.4, count=30, round_trip=5.0, seed=seed).wrong is False
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_waits_for_the_exchanges_clock_as_long_as_its_own_is_ahead(seed: int) -> None:
+    for count in (5, 60):
+        assert 2.0 <= answers(2.0, count=count, seed=seed).wait_seconds < 3.2
+        assert 0.0 <= answers(0.4, count=count, seed=seed).wait_seconds <= 0.4
+        for right_or_behind in (0.0, -0.4, -3600.0):
+            assert answers(right_or_behind, count=count, seed=seed).wait_seconds == 0.0
+        assert answers(3600.0, count=count, seed=seed).wait_seconds == 0.0, "the bot would stand still"
+
+
 def test_one_answer_is_not_enough() -> None:
     check = answers(5.0, count=1)
     assert (check.wrong, check.offset_seconds) == (False, 0.0)

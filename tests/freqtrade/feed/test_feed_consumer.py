@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from email.utils import formatdate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -240,6 +241,25 @@ async def test_without_a_producer_the_exchange_is_asked_as_before(
     assert state["fallbacks"] == {str(trouble): 1}
     assert (state["served"], state["own_requests"], state["state"]) == (0, 1, "fallback")
     assert state["newest_candle_ms"]["BTC/USDT 1m"] % STEP == 0
+
+
+@pytest.mark.parametrize("told", [Reason.CLOCK, Reason.DEAD])
+async def test_a_clock_that_is_known_to_be_wrong_is_not_blamed_on_the_producers(
+    make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture, told: Reason
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble = told
+    check = bot.ccxt.fetch_ohlcv.direct.check
+    for _ in range(2):
+        check.saw({"date": formatdate(time.time() + 90, usegmt=True)}, time.time(), time.time())
+    for _ in range(3):
+        await bot.fetch()
+        state = bot.state()
+    blamed = Reason.OWN_CLOCK if told is Reason.CLOCK else told
+    assert state["fallbacks"] == {str(blamed): 3}
+    assert state["reason"] == blamed
+    assert caplog.text.count(str(Reason.OWN_CLOCK)) == (told is Reason.CLOCK), "it is said once"
 
 
 @pytest.mark.parametrize(

@@ -284,6 +284,18 @@ async def test_the_clock_is_looked_at(ccxt: Ccxt, bot: Bot) -> None:
     assert -91 <= bot.direct.check.offset_seconds <= -88
 
 
+async def test_a_clock_that_is_ahead_is_not_taken_for_the_exchanges(ccxt: Ccxt, bot: Bot) -> None:
+    for at in (OPEN + 30, OPEN + 31):
+        ccxt.now = at
+        ccxt.headers = {"Date": formatdate(at - 2.5, usegmt=True)}
+        await bot.take()
+    assert bot.direct.check.wrong
+    ccxt.now = OPEN + 60 + 1.0
+    ccxt.slept.clear()
+    await bot.take()
+    assert 60 + 2.0 <= ccxt.now - 2.5 - OPEN <= 60 + 3.1, "two seconds after the close by the exchange's clock"
+
+
 async def test_stays_within_the_budget(ccxt: Ccxt, tmp_path: Path) -> None:
     bot = Bot(ccxt, tmp_path / "b.json", weight=20)
     tasks = [asyncio.create_task(bot.take(pair)) for pair in PAIRS]

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 WRONG_SECONDS = 1.5
+LONGEST_WAIT_SECONDS = 30.0
 KEPT_SECONDS = 600.0
 KEPT = 200
 AGREEING = 2  # answers; a single one may have come from a server whose own clock is wrong
@@ -59,6 +60,17 @@ class ClockCheck:
         """Return by how much this clock is ahead of the exchange's (behind: negative) at the very least."""
         least, most = self.bounds
         return max(least, 0.0) + min(most, 0.0)
+
+    @property
+    def wait_seconds(self) -> float:
+        """Return how much longer to wait by this clock for what happens by the exchange's.
+
+        As long as this clock is surely ahead; once it is known to be wrong, as long as it may be. One so far ahead that
+        the bot would stand still is not waited for.
+        """
+        least, most = self.bounds
+        ahead = most if least > WRONG_SECONDS else max(least, 0.0)
+        return ahead if ahead <= LONGEST_WAIT_SECONDS else 0.0
 
     @property
     def wrong(self) -> bool:

@@ -122,6 +122,7 @@ class Direct:
     async def _settled(self, asked: Asked) -> None:
         if asked.window is not None:
             wait = min(asked.window.settled_at(self.settle_seconds) - self.clock(), self.settle_seconds)
+            wait += self.check.wait_seconds  # it is by the exchange's clock that a candle settles
             if wait > 0:
                 await self.sleep(wait)
 
