@@ -113,6 +113,25 @@ def test_a_silent_one_is_asked_again_soon() -> None:
     run(scene)
 
 
+def test_whatever_goes_wrong_in_a_look_the_next_one_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene() -> None:
+        world = Scene()
+
+        def broken(*_: object) -> None:
+            raise MemoryError("no room for a note")
+
+        world.client.note = broken
+        watching = asyncio.create_task(world.client.watch())
+        await asyncio.sleep(30)
+        world.client.note = world.note
+        await asyncio.sleep(10)
+        assert world.said, "it is asked again"
+        assert caplog.text.count("said once") == 1
+        watching.cancel()
+
+    run(scene)
+
+
 def test_a_host_that_cannot_be_reached_is_dead_at_once() -> None:
     async def scene() -> None:
         world = Scene(unreachable=True)

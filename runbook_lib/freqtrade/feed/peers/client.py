@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from ..candle.wire import PATH, Answer, Ask, NotOurs, Want, answer_from_bytes, a
 from ..reasons import Reason
 from ..settings import ProducerAddress
 from ..state import LinkState
+
+logger = logging.getLogger(__name__)
 
 CONNECT_SECONDS = 2.0
 GRACE_SECONDS = 2.0  # how long after the time it may hold its answer back a producer is asked once more
@@ -115,14 +118,24 @@ class Client:
 
     async def watch(self) -> None:
         """Ask how it stands whenever nobody has asked it for a while, for ever: so nobody waits to find that out."""
-        loop = asyncio.get_running_loop()
+        said = False
         while True:
-            silent = self._silent_since is not None and self.trouble is None
-            due = self._asked + (SILENT_PROBE_SECONDS if silent else PROBE_SECONDS[self.trouble]) - loop.time()
-            if due <= 0:
-                await self.ask()
-            else:
-                await asyncio.sleep(min(due, PROBE_SECONDS[Reason.DEAD]))
+            try:
+                await self._look()
+            except Exception:
+                if not said:
+                    said = True
+                    logger.exception("Candle feed: %s: error, it is asked again all the same (said once)", self.name)
+                await asyncio.sleep(PROBE_SECONDS[Reason.DEAD])
+
+    async def _look(self) -> None:
+        silent = self._silent_since is not None and self.trouble is None
+        pause = SILENT_PROBE_SECONDS if silent else PROBE_SECONDS[self.trouble]
+        due = self._asked + pause - asyncio.get_running_loop().time()
+        if due <= 0:
+            await self.ask()
+        else:
+            await asyncio.sleep(min(due, PROBE_SECONDS[Reason.DEAD]))
 
     async def close(self) -> None:
         """Close the link; another question opens it again."""
