@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from . import metrics
+from . import disk, metrics
 from .arrivals import Arrivals
 from .candle.series import Key, Row
 from .candle.times import Window, timeframe_ms
@@ -85,6 +85,10 @@ class FeedState:
         self._weight_used = 0.0
         self._arrivals = Arrivals(clock)
         self._events: deque[dict[str, object]] = deque(maxlen=EVENTS)
+        other = disk.other_writer(path, name, self._started)
+        if other is not None:
+            words = f"{path} can tell of one bot only: start each of them with a --userdir of its own"
+            self._say(logging.ERROR, f"{other} and {name} write one file", words)
 
     def serve(self, key: Key | str, window: Window, producer: str, waited: float) -> None:
         """Note one request answered by a producer after ``waited`` seconds (0 if it had the candles)."""
@@ -258,16 +262,10 @@ class FeedState:
             self._written, self._dirty = now, False
             told = self.as_json()
         try:  # outside the lock: a slow disk must not hold up the other thread
-            _replace(self._path, json.dumps(told))
-            _replace(self._path.with_suffix(".prom"), metrics.text(told))
+            disk.replace(self._path, json.dumps(told))
+            disk.replace(self._path.with_suffix(".prom"), metrics.text(told))
         except OSError as error:
             logger.debug("Candle feed: state not written: %s", error)
             self._dirty = True
         finally:
             self._writing.release()
-
-
-def _replace(path: Path, text: str) -> None:
-    beside = path.with_name(path.name + ".tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

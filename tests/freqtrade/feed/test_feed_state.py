@@ -257,6 +257,18 @@ def test_a_full_disk_stops_nobody(tmp_path: Path) -> None:
     assert kept.read()["served"] == 1  # nothing is lost with what could not be written
 
 
+def test_a_second_bot_in_one_folder_is_told_what_to_do(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    kept.turn()
+    for name, after in (("bot-75", 1.0), ("bot-76", 3600.0)):
+        FeedState(kept.file, "consumer", name, clock=lambda after=after: kept.now + after)  # type: ignore[misc]
+    assert not caplog.records, "it was started anew, or under another name a while later"
+    other = FeedState(kept.file, "producer", "bot-76", clock=lambda: kept.now + 4)
+    words = f"{kept.file} can tell of one bot only: start each of them with a --userdir of its own"
+    assert said(caplog) == [f"bot-75 and bot-76 write one file: {words}"]
+    assert caplog.records[0].levelname == "ERROR"
+    assert [event["what"] for event in json.loads(json.dumps(other.as_json()["events"]))] == said(caplog)
+
+
 def test_threads_neither_meet_nor_tear_the_file(tmp_path: Path) -> None:
     file, now, inside, met, torn = tmp_path / "state.json", itertools.count(FORMING / 1000, 1.1), [0], [0], [0]
     done = threading.Event()
