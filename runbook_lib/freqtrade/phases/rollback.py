@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from runbook_lib.errors import RecordError
-from runbook_lib.freqtrade import bots
+from runbook_lib.freqtrade import bots, figures
 from runbook_lib.freqtrade import claims as plan_claims
 from runbook_lib.freqtrade.params import FreqtradeSite
 from runbook_lib.freqtrade.phases import measured
@@ -108,6 +108,8 @@ def gate(phase: Phase[FreqtradeSite], shown: Shown) -> GateView:
         else f"{number(now.fleet_per_candle)} candle requests per candle"
     )
     phase.keep("sentence", f"rolled back: every file and service as before, {back} again")
+    phase.keep("figures", figures.figures(before, now, list(site.consumers)))
+    phase.keep("figure_units", list(figures.UNITS.items()))
     return phase.gate("rolled_back", [*checks, *_quiet(site, now)])
 
 

@@ -74,6 +74,9 @@ def test_the_record_says_what_is_back() -> None:
     assert phase.kept["sentence"] == (
         "rolled back: every file and service as before, 440 candle requests per candle again"
     )
+    shown_beside = {name: phase.kept["figures"][f"candle_requests_per_candle_{name}"] for name in ("before", "after")}
+    assert shown_beside == {"before": 440, "after": 440}
+    assert dict(phase.kept["figure_units"])["candle_requests_per_candle"] == "requests per candle, whole fleet"
 
 
 def restored(
