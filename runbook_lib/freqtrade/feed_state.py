@@ -59,7 +59,8 @@ class Event:
 class FeedReport:
     """Counts since the bot started; times are unix seconds by the host's own clock.
 
-    ``own_requests``: made to the exchange itself; ``weight_used``: request weight of its last minute. By producer:
+    ``own_requests``: made to the exchange itself; ``weight_used``: request weight of its last minute;
+    ``corrected``: candles that the exchange revised when the bot held them already. By producer:
     ``by_producer`` counts what it served, ``producers`` says how it stands, ``takeover`` what is downloaded in its
     place. By series ("BTC/USDT 1m"): the open of its ``newest`` closed candle in milliseconds, and the ``age``, seconds
     after its close, at which that one arrived.
@@ -81,6 +82,7 @@ class FeedReport:
     takeover: Mapping[str, Takeover] = field(default_factory=dict)
     breaker: Breaker = Breaker()
     weight_used: float = 0.0
+    corrected: int = 0
     newest: Mapping[str, int] = field(default_factory=dict)
     age: Mapping[str, float] = field(default_factory=dict)
     events: tuple[Event, ...] = ()
@@ -129,6 +131,7 @@ def _report(told: Mapping[str, Any]) -> FeedReport:
         takeover={name: Takeover(**takeover) for name, takeover in told["takeover"].items()},
         breaker=Breaker(**told["breaker"]),
         weight_used=told["weight_used"],
+        corrected=told["corrected"],
         newest=told["newest_candle_ms"],
         age=told["age_at_arrival_seconds"],
         events=tuple(Event(**event) for event in told["events"]),

@@ -41,6 +41,7 @@ def written(tmp_path: Path) -> Path:
     state.fall_back("SOL/USDT 1m", Reason.LATE)
     state.sent()
     state.sent()
+    state.correct("ETH/USDT 1m", 2)
     state.link("108", "dead", "connection refused", round_trip_ms=1.25)
     state.take_over("108", 55, 7)
     state.guard("half-open", 60_090.0, "429", 310.0)
@@ -75,9 +76,11 @@ def test_what_the_feed_writes_is_read(standing: dict[str, bytes], written: Path)
         takeover={"108": Takeover(NOW, 55, 7)},
         breaker=Breaker("half-open", 60_090.0, "429"),
         weight_used=310.0,
+        corrected=2,
         newest={f"{coin}/USDT 1m": 59_940_000 for coin in ("BTC", "ETH", "XRP")},
         age={f"{coin}/USDT 1m": 3.5 for coin in ("BTC", "ETH", "XRP")},
         events=(
+            Event(NOW, "ETH/USDT 1m: corrected: the exchange revised a candle after it had settled"),
             Event(NOW, "108: unknown -> dead: connection refused"),
             Event(NOW, "takes over from 108"),
             Event(NOW, "breaker: closed -> half-open: 429"),

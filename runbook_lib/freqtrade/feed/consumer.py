@@ -16,6 +16,7 @@ from .exchange.asked import Asked, ask_again, install, joined, plain
 from .exchange.breaker import Breaker, shared_file
 from .exchange.budget import Budget
 from .exchange.direct import Direct, listen
+from .exchange.held import correct
 from .host import DataProvider, Exchange, Fetch
 from .loop import FeedLoop
 from .peers.client import clients
@@ -62,14 +63,22 @@ class FedFetch:
         except Exception as error:  # noqa: BLE001 - whatever it is, the bot gets its candles
             self._say(error)
             answer = Reason.ERROR
-        if not isinstance(answer, Reason):
-            return answer
+        rows = await self._fallen_back(key, asked, answer) if isinstance(answer, Reason) else answer
         with self._harmless():
-            self.state.fall_back(key, answer)
+            self._correct(key, asked, rows)
+        return rows
+
+    async def _fallen_back(self, key: Key, asked: Asked, reason: Reason) -> list[Row]:
+        with self._harmless():
+            self.state.fall_back(key, reason)
         rows = await self._directly(asked)
         with self._harmless():
             self.state.own(key, rows, asked.window)
         return rows
+
+    def _correct(self, key: Key, asked: Asked, rows: list[Row]) -> None:
+        if asked.window is not None and plain(asked, self.exchange):
+            self.state.correct(key, correct(self.exchange, key, rows, asked.window.forming))
 
     async def _from_producers(self, key: Key, asked: Asked) -> list[Row] | Reason:
         if asked.window is None or not plain(asked, self.exchange):

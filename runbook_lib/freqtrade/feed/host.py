@@ -41,6 +41,7 @@ class Exchange(Protocol):
     _api_async: Ccxt
     _exchange_ws: StreamCache | None
     _ccxt_config: dict[str, Any]
+    _klines: dict[tuple[str, str, str], DataFrame]
 
     def _init_ccxt(self, exchange_config: dict[str, Any], sync: bool, ccxt_kwargs: dict[str, Any]) -> Twin:
         """Make a ccxt object."""

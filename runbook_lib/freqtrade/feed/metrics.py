@@ -31,6 +31,7 @@ def _metrics(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Samples]
     yield "waited_total", counter, "Requests among them that had to wait.", _one(state["waited"])
     yield "longest_wait_seconds", gauge, "The longest of these waits.", _one(state["longest_wait_seconds"])
     yield "own_requests_total", counter, "Candle requests made to the exchange.", _one(state["own_requests"])
+    yield "corrected_total", counter, "Candles revised when the bot held them.", _one(state["corrected"])
     fallbacks = state["fallbacks"].items()
     yield "fallbacks_total", counter, "Requests that no producer could answer.", _by("reason", fallbacks)
     served = state["served_by_producer"].items()

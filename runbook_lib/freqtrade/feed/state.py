@@ -76,6 +76,8 @@ class FeedState:
         self._example = ""
         self._state, self._reason = "starting", ""
         self._served = self._waited = self._own_requests = 0
+        self._corrected = 0
+        self._corrected_series: set[str] = set()
         self._longest_wait = 0.0
         self._fallbacks: Counter[str] = Counter()
         self._by_producer: Counter[str] = Counter()
@@ -125,6 +127,14 @@ class FeedState:
         """Note closed candles that a producer keeps, whichever way they came."""
         with self._lock:
             self._came(key, int(rows[-1][0]) if rows else None, timeframe_ms(key.timeframe))
+
+    def correct(self, key: Key | str, candles: int) -> None:
+        """Note how many candles the bot held otherwise than the exchange has them by now."""
+        with self._lock:
+            self._corrected += candles
+            if candles and str(key) not in self._corrected_series:
+                self._corrected_series.add(str(key))
+                self._say(logging.WARNING, f"{key}: corrected", "the exchange revised a candle after it had settled")
 
     def want(self, keys: Iterable[Key | str]) -> None:
         """Note that somebody still wants these series: what nobody has wanted for a while is told of no more."""
@@ -238,6 +248,7 @@ class FeedState:
                 "waited": self._waited,
                 "longest_wait_seconds": round(self._longest_wait, 3),
                 "own_requests": self._own_requests,
+                "corrected": self._corrected,
                 "fallbacks": dict(self._fallbacks),
                 "served_by_producer": dict(self._by_producer),
                 "producers": {name: asdict(link) for name, link in self._links.items()},

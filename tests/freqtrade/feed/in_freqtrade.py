@@ -218,28 +218,44 @@ def producer(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def consumer(config: dict[str, Any]) -> dict[str, Any]:
-    """Start the feed of a consumer whose producers are dead, let it download, and end it."""
+    """Start the feed of a consumer whose producers are dead, let it download, and end it.
+
+    Then let the exchange revise three candles that the bot holds, and see what freqtrade makes of both.
+    """
     exchange = ExchangeResolver.load_exchange(config, validate=False)
     exchange._set_startup_candle_count({"timeframe": "5m"})
     strategy = StrategyResolver.load_strategy({**config, "strategy": "MineFed"})
     strategy.dp = DataProvider(config, exchange)
     forming = int(time.time() * 1000) // STEP * STEP
     asked: list[object] = []
+    revised = {forming - back * STEP: [1.1 + back, 1.9, 0.1 + 0.2, 1.6 / back, 8.0] for back in (1, 3, 4)}
 
     async def fetch(*args: object) -> list[list[float]]:
         asked.append(args)
-        return [[at, 1.0, 2.0, 0.5, 1.5, 9.0] for at in range(forming - 9 * STEP, forming + STEP, STEP)]
+        new = revised if len(asked) > 1 else {}
+        return [[at, *new.get(at, [1.0, 2.0, 0.5, 1.5, 9.0])] for at in range(forming - 9 * STEP, forming + STEP, STEP)]
 
     exchange._api_async.fetch_ohlcv = fetch
     strategy.ft_bot_start()
     exchange.refresh_latest_ohlcv([(PAIR, "5m", CandleType.SPOT)])
     time.sleep(1.1)  # the state is written once a second
     strategy.bot_loop_start(current_time=None)
-    strategy.ft_bot_cleanup()
-    return {
+    key = (PAIR, "5m", CandleType.SPOT)
+    facts = {
         "asked": len(asked),
-        "held": len(exchange.klines((PAIR, "5m", CandleType.SPOT))),
+        "held": len(exchange.klines(key)),
         "state": json.loads(Path("candle_feed_state.json").read_text()),
+    }
+    exchange._pairs_last_refresh_time[key] = forming - 2 * STEP
+    ask_again(exchange, {(PAIR, "5m")}, "spot")
+    exchange.refresh_latest_ohlcv([key])
+    strategy.ft_bot_cleanup()
+    merged = {int(row[1].timestamp() * 1000): list(row[2:]) for row in exchange.klines(key).itertuples()}
+    return facts | {
+        "asked again": len(asked),
+        "revised": [merged[at] == values for at, values in revised.items()],
+        "others": [merged[at] for at in sorted(set(merged) - set(revised))],
+        "corrected": strategy.candle_feed_state.as_json()["corrected"],
     }
 
 

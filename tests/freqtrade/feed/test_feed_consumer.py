@@ -25,6 +25,7 @@ from runbook_lib.freqtrade.feed.loop import NAME
 from runbook_lib.freqtrade.feed.reasons import Reason
 
 STEP = 60_000
+KEY = ("BTC/USDT", "1m", "spot")
 
 
 def forming() -> int:
@@ -123,7 +124,8 @@ class Bot:
         self.exchange = SimpleNamespace(
             _api_async=self.ccxt,
             _exchange_ws=None,
-            klines=lambda _key, copy: pd.DataFrame(),  # noqa: ARG005 - freqtrade's signature
+            _klines={},
+            klines=lambda key, copy: self.exchange._klines.get(key, pd.DataFrame()),  # noqa: ARG005 - freqtrade's signature
             get_option=lambda _name, default: default,
         )
         producer = {"name": "p", "host": "127.0.52.1", "port": 1, "ws_token": "t"}
@@ -135,6 +137,15 @@ class Bot:
             "candle_feed": {"settle_seconds": 0},
         }
         self.strategy = MineFed(standard | config, SimpleNamespace(_exchange=self.exchange))
+
+    def hold(self, rows: list[Row]) -> None:
+        frame = pd.DataFrame(rows, columns=["date", "open", "high", "low", "close", "volume"])
+        frame["date"] = pd.to_datetime(frame["date"], unit="ms", utc=True)
+        self.exchange._klines[KEY] = frame
+
+    def held(self) -> list[Row]:
+        frame = self.exchange._klines[KEY]
+        return [[int(row[1].timestamp() * 1000), *row[2:]] for row in frame.itertuples()]
 
     async def exchange_answers(
         self, symbol: str, timeframe: str, since: int | None, limit: int, params: dict[str, Any]
@@ -352,6 +363,31 @@ async def test_no_answer_is_lost_in_the_bookkeeping(
     link.trouble = Reason.DEAD
     assert len(await bot.fetch()) == 2
     assert len(bot.asked) == 1
+
+
+@pytest.mark.parametrize("trouble", [None, Reason.DEAD])
+async def test_a_candle_that_was_revised_is_put_right_in_what_the_bot_holds(
+    make: Callable[..., Bot], link: Link, trouble: Reason | None
+) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    link.trouble = trouble
+    rows = [row for row in await bot.fetch() if row[0] < forming()][-7:]
+    stale = [*rows[:-1], [rows[-1][0], *[1.25] * 5]]
+    bot.hold(stale)
+    for _ in range(2):
+        answer = await bot.fetch()
+    assert [row for row in answer if row[0] < forming()][-1][1:] == bot.held()[-1][1:] == rows[-1][1:]
+    assert bot.state()["corrected"] == 1
+
+
+async def test_other_prices_correct_nothing(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    bot.hold([[forming() - STEP, *[1.25] * 5]])
+    await bot.fetch(price="mark")
+    assert bot.held() == [[forming() - STEP, *[1.25] * 5]]
+    assert bot.state()["corrected"] == 0
 
 
 async def test_what_was_sent_once_is_not_sent_again_whatever_went_wrong(make: Callable[..., Bot], link: Link) -> None:

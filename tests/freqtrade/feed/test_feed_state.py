@@ -136,6 +136,16 @@ def test_a_series_that_has_left_the_bots_list_leaves_the_file(kept: Kept) -> Non
     assert kept.read()["newest_candle_ms"] == {"ETH/USDT 1m": FORMING - STEP}
 
 
+def test_corrections_are_counted_and_said_once_a_series(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
+    for key, candles in ((BTC, 2), (BTC, 1), (ETH, 1), (ETH, 0), (Key("XRP/USDT", "1m", "spot"), 0)):
+        kept.state.correct(key, candles)
+    words = "corrected: the exchange revised a candle after it had settled"
+    assert said(caplog) == [f"BTC/USDT 1m: {words}", f"ETH/USDT 1m: {words}"]
+    kept.turn()
+    assert kept.read()["corrected"] == 4
+    assert kept.metrics()['candle_feed_corrected_total{bot="bot-75",role="consumer"}'] == 4
+
+
 def test_a_producer_s_standing_is_said_when_it_changes(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     for round_trip in (3.0, 2.0):

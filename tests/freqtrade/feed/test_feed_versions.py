@@ -211,6 +211,14 @@ def test_pair_lists_that_look_at_candles_are_known(environment: str) -> None:
     assert {name for source in asking for name in re.findall(r"class (\w+)\(IPairList\)", source)} == CANDLE_LISTS
 
 
+def test_a_candle_that_was_revised_is_the_exchanges_to_the_last_bit(found: dict[str, Any]) -> None:
+    consumer = found["consumer"]
+    assert consumer["asked again"] == 2
+    assert consumer["revised"] == [True] * 3
+    assert consumer["others"] == [[1.0, 2.0, 0.5, 1.5, 9.0]] * 6
+    assert consumer["corrected"] == 3
+
+
 def test_its_own_check_takes_our_configs_whole(environment: str, tmp_path: Path) -> None:
     texts = configs()
     for name, text in texts.items():

@@ -26,6 +26,9 @@ class SettledStream:
     last update has come, and merges the whole cache into its candles again and again. Here the candle is taken after
     it has settled, and only if the stream has spoken of this pair since; only candles not yet held are handed on; and
     where the stream leaves a gap the exchange is asked. ``keep`` is told of the closed ones; it must not raise.
+
+    A candle is taken once: what the exchange revises after it has settled reaches neither this bot nor who asks it,
+    but for the last few candles before a gap. A producer without websockets asks for those anew with every candle.
     """
 
     original: Callable[..., Awaitable[Answer]]
