@@ -40,6 +40,8 @@ def run(  # noqa: PLR0913 - click hands over what was typed
     asked = _asked(chosen, only, dry_run=dry_run)
     if resume and (only or dry_run):
         raise ParamsError("--resume goes with neither --only nor --dry-run", remedy="leave one of them out")
+    if approve and dry_run:  # it would let the next run in earnest pass: a dry run shows what there is to approve
+        raise ParamsError("--approve does not go with --dry-run", remedy="leave it out: a dry run asks nobody")
     approved = chosen.holds(approve, chosen.runbook.notebooks)
     if resume:
         chosen.folder.require()

@@ -237,6 +237,17 @@ def test_approvals_named_beforehand_are_in_the_journal_before_anything_runs(vill
     assert approved.number == 2
 
 
+def test_a_dry_run_approves_nothing_for_the_run_after_it(village: Village, type_in: Type) -> None:
+    ended = type_in("run", "--dry-run", "--approve", "all")
+    assert (ended.code, ended.err) == (
+        2,
+        "runbook: --approve does not go with --dry-run -> leave it out: a dry run asks nobody\n",
+    )
+    assert not village.folder().path.exists()
+    assert type_in("run", "--dry-run").code == 0
+    assert "approved" not in village.what()
+
+
 def test_all_means_those_that_are_asked_on_the_way(village: Village, type_in: Type) -> None:
     type_in("run", "--approve", "all")
     assert [e.detail["hold"] for e in village.events() if e.what == "approved"] == ["before_work"]
