@@ -1,14 +1,21 @@
-"""Hold points: places where a change waits for a person. Who let it pass, when and how stands in the journal."""
+"""Hold points: places where a change waits for a person. Who let it pass, when and how stands in the journal.
+
+An approval stands over what only interrupts a change: a pause, a stop, a kernel or a runner that dies. It is taken back
+by what tells that things are not as they were approved: an abort, a rollback, a gate that did not let pass, a host that
+was put back, a plan that no longer fits or was made anew. Then somebody has to look again, and say yes again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from runbook_lib.change.journal import Event, Journal
-from runbook_lib.errors import Held
+from runbook_lib.errors import Held, StalePlan
+from runbook_lib.values import Verdict
 
-_TAKES_BACK = ("abort", "rolled back")  # after these the world is another one than was approved
+_TAKES_BACK: Final = ("abort", "rolled back", "put back", "planned")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +35,10 @@ class Hold:
 
 
 def approval(events: Iterable[Event], hold: str) -> Event | None:
-    """Return the last approval of this hold point that no later abort or rollback took back."""
+    """Return the last approval of this hold point that nothing took back since."""
     last = None
     for event in events:
-        if event.what in _TAKES_BACK:
+        if _takes_back(event):
             last = None
         elif event.what == "approved" and event.detail.get("hold") == hold:
             last = event
@@ -72,11 +79,20 @@ def require(journal: Journal, hold: str, question: str) -> Hold:
     return found
 
 
+def _takes_back(event: Event) -> bool:
+    """Whether approvals that were given before this event count no more."""
+    if event.what == "gate":
+        return str(event.detail["verdict"]) != Verdict.SUCCESSFUL
+    if event.what == "ended":
+        return str(event.detail["error"]) == StalePlan.__name__
+    return event.what in _TAKES_BACK
+
+
 def _asked(events: Iterable[Event], hold: str, question: str) -> bool:
     """Whether this very question stands open: asked, and neither approved since nor overtaken."""
     asked = False
     for event in events:
-        if event.what in _TAKES_BACK or (event.what == "approved" and event.detail.get("hold") == hold):
+        if _takes_back(event) or (event.what == "approved" and event.detail.get("hold") == hold):
             asked = False
         elif event.what == "hold" and event.detail.get("hold") == hold:
             asked = event.detail.get("question") == question

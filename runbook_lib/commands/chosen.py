@@ -96,7 +96,7 @@ class Chosen:
 
         Any other name is refused: an approval that nothing asks for now would wait for another day.
         """
-        asked = tuple(dict.fromkeys(hold for notebook in notebooks for hold in holds_in(notebook)))
+        asked = holds_in(*notebooks)
         unknown = [name for name in named if name not in (*asked, "all")]
         if unknown:
             raise ParamsError(

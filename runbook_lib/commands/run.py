@@ -14,6 +14,7 @@ from runbook_lib.commands.chosen import Chosen
 from runbook_lib.commands.execute import Job, conclude, execute, recall
 from runbook_lib.errors import ParamsError
 from runbook_lib.runner import resume as resuming
+from runbook_lib.runner.runbook import holds_in
 
 
 @click.command()
@@ -42,7 +43,7 @@ def run(  # noqa: PLR0913 - click hands over what was typed
         raise ParamsError("--resume goes with neither --only nor --dry-run", remedy="leave one of them out")
     if approve and dry_run:  # it would let the next run in earnest pass: a dry run shows what there is to approve
         raise ParamsError("--approve does not go with --dry-run", remedy="leave it out: a dry run asks nobody")
-    approved = chosen.holds(approve, chosen.runbook.notebooks)
+    approved = chosen.holds(approve, chosen.runbook.notebooks if resume else asked)
     if resume:
         chosen.folder.require()
     chosen.require_lab()
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0913 - click hands over what was typed
             if not notebooks and chosen.is_intact():
                 recall(chosen)
                 return
+            approved = tuple(hold for hold in approved if hold in holds_in(*notebooks))  # the others are behind it
         else:
             resuming.require_new(chosen.change_id, chosen.events(), chosen.runbook, again=bool(only) and not dry_run)
             resuming.require_in_time(asked if not dry_run else [], chosen.events(), chosen.runbook)

@@ -121,9 +121,9 @@ class Runbook:
         return ParamsError(f"{self.directory / MANIFEST}: {key}: {name} {what}", remedy=remedy)
 
 
-def holds_in(notebook: Path) -> tuple[str, ...]:
-    """Return the names of the hold points that a notebook asks, in their order."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+def holds_in(*notebooks: Path) -> tuple[str, ...]:
+    """Return the names of the hold points that notebooks ask, in their order."""
+    cells = [cell for path in notebooks for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
     code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     return tuple(dict.fromkeys(_HOLDS.findall(code)))
 

@@ -50,8 +50,19 @@ def test_the_last_approval_counts(journal: Journal) -> None:
     assert approval(journal.events(), "before_rest") == last
 
 
-@pytest.mark.parametrize(("what", "detail"), [("abort", {"reason": "no"}), ("rolled back", {})])
-def test_abort_and_rollback_take_it_back(journal: Journal, what: str, detail: dict[str, str]) -> None:
+TAKES_BACK = [
+    ("abort", {"reason": "no"}),
+    ("rolled back", {}),
+    ("put back", {"why": "it did not come up"}),
+    ("gate", {"gate": "canary", "verdict": "Failed"}),
+    ("gate", {"gate": "canary", "verdict": "Inconclusive"}),
+    ("ended", {"error": "StalePlan"}),
+    ("planned", {"plan": "40_consumers"}),
+]
+
+
+@pytest.mark.parametrize(("what", "detail"), TAKES_BACK)
+def test_what_makes_it_another_change_takes_it_back(journal: Journal, what: str, detail: dict[str, str]) -> None:
     approve(journal, "before_rest", "--approve")
     journal.write(what, **detail)
     assert approval(journal.events(), "before_rest") is None
@@ -63,8 +74,11 @@ def test_abort_and_rollback_take_it_back(journal: Journal, what: str, detail: di
 
 def test_nothing_else_takes_it_back(journal: Journal) -> None:
     event = approve(journal, "before_rest", "--approve")
-    for what in ("pause", "go", "stop", "run", "ended", "hold", "gate", "put back"):
+    for what in ("pause", "go", "stop", "run", "opened", "intent", "done", "failed", "hold"):
         journal.write(what, hold="another")
+    journal.write("gate", gate="canary", verdict="Successful")
+    for error in (None, "Held", "Stopped", "RunError", "Unreachable"):
+        journal.write("ended", error=error)
     assert approval(journal.events(), "before_rest") == event
 
 
@@ -81,6 +95,16 @@ def test_a_question_is_asked_again_after_it_was_overtaken(journal: Journal) -> N
     ask(journal, "before_rest", QUESTION)
     ask(journal, "before_rest", "Another question?")
     assert [each.what for each in journal.events()] == ["hold", "approved", "rolled back", "hold", "hold"]
+
+
+@pytest.mark.parametrize(("what", "detail"), TAKES_BACK)
+def test_a_question_is_asked_again_when_its_answer_was_taken_back(
+    journal: Journal, what: str, detail: dict[str, str]
+) -> None:
+    ask(journal, "before_rest", QUESTION)
+    journal.write(what, **detail)
+    ask(journal, "before_rest", QUESTION)
+    assert [each.what for each in journal.events()] == ["hold", what, "hold"]
 
 
 def test_looking_writes_nothing(journal: Journal) -> None:

@@ -9,8 +9,19 @@ from typing import Any
 import pytest
 from village import FORWARD, Village, back, fails, work
 
+from runbook_lib.change import holds
 from runbook_lib.change.journal import Journal
-from runbook_lib.errors import Aborted, ApplyFailed, GateFailed, GateInconclusive, Held, Locked, RunError, Stopped
+from runbook_lib.errors import (
+    Aborted,
+    ApplyFailed,
+    GateFailed,
+    GateInconclusive,
+    Held,
+    Locked,
+    RunError,
+    StalePlan,
+    Stopped,
+)
 
 Type = Callable[..., Any]
 
@@ -265,6 +276,63 @@ def test_an_approval_that_nothing_asks_for_is_refused_with_those_that_are(
         f"runbook: no hold point {name} is asked here -> there are: before_work\n",
     )
     assert not village.folder().path.exists()
+
+
+def test_an_approval_that_the_one_notebook_does_not_ask_for_is_refused(village: Village, type_in: Type) -> None:
+    ended = type_in("run", "--only", "10_look", "--approve", "before_work")
+    assert (ended.code, ended.err) == (2, "runbook: no hold point before_work is asked here -> there are: none\n")
+    assert not village.folder().path.exists()
+    assert type_in("run", "--only", "20_work", "--approve", "before_work").code == 0
+
+
+def test_what_resume_has_behind_it_is_not_approved_for_another_day(village: Village, type_in: Type) -> None:
+    village.acts["30_after"] = fails(GateFailed("no"))
+    type_in("run")
+    village.acts["30_after"] = lambda _journal: None
+    assert type_in("run", "--resume", "--approve", "before_wrok").code == 2
+    assert type_in("run", "--resume", "--approve", "before_work").code == 0
+    assert "approved" not in village.what()
+
+
+def asks(journal: Journal) -> None:
+    holds.require(journal, "before_work", "May work begin?")
+    work(journal)
+
+
+def gate(verdict: str) -> Callable[[Journal], None]:
+    def judged(journal: Journal) -> None:
+        journal.write("gate", gate="fit", verdict=verdict)
+
+    return judged
+
+
+def test_what_was_approved_beforehand_is_asked_again_after_a_gate_that_failed(village: Village, type_in: Type) -> None:
+    village.acts["20_work"] = fails(GateFailed("unfit"), gate("Failed"))
+    assert type_in("run", "--approve", "before_work").code == 6
+    village.acts["20_work"] = asks
+    assert type_in("run", "--resume").code == 11
+    assert "intent" not in village.what()
+    assert type_in("run", "--resume", "--approve", "before_work").code == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "before"),
+    [(Stopped("SIGTERM"), gate("Successful")), (RunError("the kernel died"), work), (Held("a later one"), asks)],
+)
+def test_what_only_interrupts_a_change_leaves_its_approvals(
+    village: Village, type_in: Type, error: Any, before: Callable[[Journal], None]
+) -> None:
+    village.acts["20_work"] = fails(error, before)
+    assert type_in("run", "--approve", "before_work").code == type(error).exit_code
+    village.acts["20_work"] = asks
+    assert type_in("run", "--resume").code == 0
+
+
+def test_a_plan_that_no_longer_fits_is_approved_anew(village: Village, type_in: Type) -> None:
+    village.acts["20_work"] = fails(StalePlan("the saved plan no longer fits"))
+    assert type_in("run", "--approve", "before_work").code == 5
+    village.acts["20_work"] = asks
+    assert type_in("run").code == 11
 
 
 def test_a_change_stays_with_its_runbook_and_its_site(village: Village, type_in: Type) -> None:
