@@ -7,7 +7,7 @@ was put back, a plan that no longer fits or was made anew. Then somebody has to 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,6 +56,12 @@ def look(events: Iterable[Event], hold: str, question: str) -> Hold:
     if found is None:
         return Hold(hold, question)
     return Hold(hold, question, found.by, found.at, found.detail.get("how"))
+
+
+def waited_for(events: Sequence[Event]) -> str | None:
+    """Return the hold point that was asked last of those that nobody has let pass; None if there is none."""
+    asked = [str(event.detail["hold"]) for event in events if event.what == "hold"]
+    return next((hold for hold in reversed(asked) if approval(events, hold) is None), None)
 
 
 def ask(journal: Journal, hold: str, question: str) -> Hold:

@@ -104,6 +104,11 @@ class Chosen:
             )
         return asked if "all" in named else tuple(dict.fromkeys(named))
 
+    def left_out(self, asked: Iterable[Path] = ()) -> list[str]:
+        """Return the notebooks of a forward run that are neither asked for nor in the change's folder."""
+        there = {path.stem for path in (*asked, *self.folder.notebooks.glob("*.ipynb"))}
+        return [name for name in self.runbook.names if name not in there]
+
     def draw_up(self) -> None:
         """Draw the record up from what lies in the folder, whoever ran it."""
         title, rollback = self.runbook.manifest.title, self.runbook.manifest.rollback

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runbook_lib.change import holds
+from runbook_lib.change import control, holds
 from runbook_lib.change.control import Control
 from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.locks import RUN
@@ -22,7 +22,7 @@ from runbook_lib.record import statement
 from runbook_lib.record.assemble import Ending, Record, assemble
 from runbook_lib.record.by_hand import began_at, is_rolled_back
 from runbook_lib.runner.run import Kernels, NotebookRun, run
-from runbook_lib.runner.standing import next_step
+from runbook_lib.runner.standing import is_in_earnest, next_step
 from runbook_lib.values import Verdict
 
 CUT_OFF = "cut off by the operator, maybe in the middle of a step"
@@ -87,6 +87,21 @@ def _execute(work: Work, job: Job) -> Outcome:
         with undisturbed():
             record = _draw_up(journal, work, told)
     return Outcome(chosen, record, told.stopped)
+
+
+def give_up(work: Work, reason: str) -> Outcome:
+    """Write down that a change which nobody runs is aborted, who says so and why, and draw its record up again.
+
+    Raises ParamsError, before anything is written, without a reason.
+    """
+    chosen = work.chosen
+    journal = Journal(chosen.folder.journal, "runbook")
+    word = control.request(journal, "abort", reason=reason)
+    dry_run = not is_in_earnest(journal.events())
+    told = _Told(chosen, Job((), word.at, dry_run=dry_run, resume=True, left_out=chosen.left_out()))
+    told.stop(Aborted, f"aborted by {word.by}: {word.detail['reason']}")
+    with undisturbed():
+        return Outcome(chosen, _draw_up(journal, work, told), told.stopped)
 
 
 def _draw_up(journal: Journal, work: Work, told: _Told) -> Record:

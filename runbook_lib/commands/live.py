@@ -1,4 +1,4 @@
-"""`runbook pause|go|abort`: what one terminal says to a run in another."""
+"""`runbook pause|go|abort`: what one terminal says to a run in another; abort also to a run that has ended open."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import click
 from runbook_lib.change import control
 from runbook_lib.change.journal import Journal
 from runbook_lib.commands import options, terminal
-from runbook_lib.commands.chosen import change_folder
+from runbook_lib.commands.at_work import at_work
+from runbook_lib.commands.chosen import Chosen, change_folder
+from runbook_lib.commands.execute import give_up
 from runbook_lib.commands.status import standing_of
 from runbook_lib.errors import ParamsError
 from runbook_lib.record.folder import ChangeFolder
-from runbook_lib.runner.standing import LIVE, Standing, State
+from runbook_lib.runner.standing import AT_REST, LIVE, Standing, State
 from runbook_lib.values import Verdict
 
 
@@ -48,10 +50,20 @@ def go(site: Path, change_id: str) -> None:
 @click.command()
 @options.site
 @options.change
+@options.runbook
 @click.option("--reason", required=True, help="for the record: why the change is given up")
-def abort(site: Path, change_id: str, reason: str) -> None:
-    """End a run before its next step, for a reason; what was done so far stays until it is rolled back."""
+def abort(site: Path, change_id: str, runbook: Path, reason: str) -> None:
+    """Give a change up, for a reason; what was done so far stays until it is rolled back.
+
+    A run ends before its next step. Of a change that is held, was stopped or cut off, the record says so at once.
+    """
     folder = change_folder(site, change_id).require()
+    if standing_of(folder).state in AT_REST:
+        with at_work(Chosen.of(runbook, site, change_id)) as work:
+            record = give_up(work, reason).record
+        terminal.verdict(record.verdict, record.sentence)
+        terminal.note("what was approved counts no more: who goes on is asked again")
+        return
     _require_run(folder, "abort")
     _request(folder, "abort", reason=reason)
     terminal.done(Verdict.SUCCESSFUL, f"change {change_id} ends before its next step")

@@ -58,9 +58,7 @@ def run(  # noqa: PLR0913 - click hands over what was typed
             resuming.require_new(chosen.change_id, chosen.events(), chosen.runbook, again=bool(only) and not dry_run)
             resuming.require_in_time(asked if not dry_run else [], chosen.events(), chosen.runbook)
             notebooks = asked
-        kept = {path.stem for path in chosen.folder.notebooks.glob("*.ipynb")}
-        chosen_names = {path.stem for path in notebooks}
-        left_out = [name for name in chosen.runbook.names if name not in chosen_names | kept]
+        left_out = chosen.left_out(notebooks)
         job = Job(notebooks, started, dry_run=dry_run, resume=resume, left_out=left_out, approve=approved)
         outcome = execute(work, job)
     conclude(outcome)

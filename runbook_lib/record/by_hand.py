@@ -8,7 +8,7 @@ from typing import Final
 from runbook_lib import errors
 from runbook_lib.change import journal
 from runbook_lib.change.journal import Event
-from runbook_lib.errors import RecordError
+from runbook_lib.errors import Aborted, RecordError
 from runbook_lib.record import executed
 from runbook_lib.record.assemble import Ending
 from runbook_lib.record.executed import Executed
@@ -18,6 +18,8 @@ from runbook_lib.values import Verdict
 OPENED: Final = "opened"
 """The event that each phase writes when a notebook opens it, with ``site`` and ``dry_run``."""
 PLANNED: Final = "planned"
+ENDED: Final = "ended"
+"""The last event of a headless run, with ``why`` and ``error``: the name of what stopped it."""
 INTENT: Final = "intent"
 ROLLED_BACK: Final = "rolled back"
 _OPEN: Final = ("GateInconclusive", "KeyboardInterrupt", "Held", "Stopped", "Aborted", "Locked")
@@ -39,6 +41,8 @@ def ending(folder: ChangeFolder, title: str, *, notebooks: Sequence[str] = (), r
     speaking = [notebook for notebook in begun if notebook.name == rollback or not done]
     stopped = next((notebook for notebook in speaking if not notebook.completed), None)
     whole = dict.fromkeys([*notebooks, *(notebook.name for notebook in found if notebook.name != rollback)])
+    verdict, why = (_verdict(stopped), _why(stopped)) if stopped is not None else (None, "")
+    aborted = _aborted(events)
     missing = [name for name in whole if name not in {notebook.name for notebook in begun}]
     return Ending(
         title=title,
@@ -46,8 +50,8 @@ def ending(folder: ChangeFolder, title: str, *, notebooks: Sequence[str] = (), r
         started=began_at(events),
         ended=max([events[-1].at, *(notebook.path.stat().st_mtime for notebook in begun)]),
         dry_run=all(event.detail["dry_run"] for event in opened),
-        stopped_by=_verdict(stopped) if stopped is not None else None,
-        why=_why(stopped) if stopped is not None else "",
+        stopped_by=Verdict.INCONCLUSIVE if aborted else verdict,
+        why=aborted or why,
         not_run=() if done else tuple(missing),
         rollback=rollback,
         rolled_back=done,
@@ -63,6 +67,13 @@ def is_rolled_back(events: Iterable[Event]) -> bool:
     """Whether the last thing that was done to the fleet was to undo all of it."""
     last = [event.what for event in events if event.what in (INTENT, ROLLED_BACK)][-1:]
     return last == [ROLLED_BACK]
+
+
+def _aborted(events: Sequence[Event]) -> str:
+    """Return what was said when the change was aborted; empty if it was not, or if somebody has gone on since."""
+    last = next((event for event in reversed(events) if event.what in (OPENED, ENDED)), None)
+    aborted = last is not None and last.what == ENDED and last.detail["error"] == Aborted.__name__
+    return str(last.detail["why"]) if last is not None and aborted else ""
 
 
 def _verdict(stopped: Executed) -> Verdict:

@@ -12,7 +12,7 @@ from runbook_lib.record.by_hand import OPENED, is_rolled_back
 from runbook_lib.record.folder import ChangeFolder
 from runbook_lib.runner.history import earlier, moment
 from runbook_lib.runner.runbook import Runbook
-from runbook_lib.runner.standing import is_begun
+from runbook_lib.runner.standing import is_begun, is_in_earnest
 
 
 def remaining(folder: ChangeFolder, events: Sequence[Event], runbook: Runbook) -> list[Path]:
@@ -21,7 +21,7 @@ def remaining(folder: ChangeFolder, events: Sequence[Event], runbook: Runbook) -
     Raises ParamsError if there is nothing to go on with.
     """
     change = folder.change_id
-    if not any(event.what in ("run", OPENED) and not event.detail.get("dry_run") for event in events):
+    if not is_in_earnest(events):
         raise ParamsError(f"change {change} was not begun", remedy=f"`runbook run --change {change}` begins it")
     _refuse_undone(change, events, runbook.manifest.rollback)
     left = list(runbook.notebooks)

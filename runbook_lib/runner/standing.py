@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from runbook_lib.change.holds import waited_for
 from runbook_lib.change.journal import Event
 from runbook_lib.change.locks import Holder
 from runbook_lib.change.undo import owed
@@ -37,6 +38,8 @@ class State(enum.StrEnum):
 
 LIVE: Final = (State.RUNNING, State.PAUSED, State.ENDING)
 """Somebody is at work who listens."""
+AT_REST: Final = (State.HELD, State.STOPPED, State.CUT_OFF)
+"""Nobody is at work, and somebody has to say how it goes on."""
 _ENDINGS: Final = {"Held": State.HELD, "Stopped": State.STOPPED, "Aborted": State.ABORTED}
 
 
@@ -106,6 +109,11 @@ def is_begun(events: Sequence[Event]) -> bool:
     return any(event.what == "intent" for event in events) and not is_rolled_back(events)
 
 
+def is_in_earnest(events: Sequence[Event]) -> bool:
+    """Whether anything of the change was begun that was no dry run."""
+    return any(event.what in ("run", OPENED) and not event.detail.get("dry_run") for event in events)
+
+
 def _last(events: Sequence[Event], *what: str) -> Event | None:
     return next((event for event in reversed(events) if event.what in what), None)
 
@@ -157,9 +165,9 @@ def _next(change: str, state: State, told: _Told) -> str:
     again = f"runbook rollback --change {name}" if told.undoing else f"{anew} --resume"
     can_undo = is_begun(told.events) and told.rollback is not None and not told.undoing
     undo = f"; `runbook rollback --change {name}` undoes it" if can_undo else ""
-    hold = _last(told.events, "hold")
+    hold = waited_for(told.events)
+    approve = f" --approve {hold}" if hold is not None else ""
     well = told.ended is None or told.ended.detail["verdict"] == "Successful"
-    in_earnest = any(event.what in ("run", OPENED) and not event.detail.get("dry_run") for event in told.events)
     report = f"`runbook report --change {change}`"
     wait = f"wait; `runbook status --change {change}` tells when it has ended"
     words = {
@@ -170,12 +178,12 @@ def _next(change: str, state: State, told: _Told) -> str:
         State.ENDING: wait,
         State.BUSY: wait,
         State.PAUSED: f"`runbook go --change {change}` goes on; `runbook abort --change {change} --reason WHY` ends it",
-        State.HELD: f"`{again} --approve {hold.detail['hold'] if hold is not None else 'HOLD'}` goes on{undo}",
+        State.HELD: f"`{again}{approve}` goes on; `runbook abort --change {name} --reason WHY` says no{undo}",
         State.ROLLED_BACK: f"{report}; to try again, begin another change" if well else f"`{again}` looks again",
     }
     if state in words:
         return words[state]
-    if not in_earnest:
+    if not is_in_earnest(told.events):
         return f"`{anew}` carries it out"
     return f"{report}{undo}" if state is State.ENDED and well else f"`{again}` goes on{undo}"
 

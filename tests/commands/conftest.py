@@ -91,7 +91,7 @@ def type_in(runbook: Runbook, village: Village) -> Runbook:
 
     def call(verb: str, *words: str) -> Said:
         change = () if "--change" in words else ("--change", "c")
-        book = ("--runbook", "book") if verb in ("run", "rollback", "plan", "report", "open") else ()
+        book = ("--runbook", "book") if verb in ("run", "rollback", "plan", "report", "open", "abort") else ()
         return runbook(verb, "--site", "village", *book, *change, *words)
 
     return call

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from village import Village, fails, work
 
+from runbook_lib.change import holds
 from runbook_lib.change.journal import Journal
 from runbook_lib.change.locks import ChangeLock, Holder, change_lock
 from runbook_lib.errors import Aborted, ApplyFailed, Held, Stopped
@@ -78,15 +79,85 @@ def test_abort_needs_a_reason_and_is_told(village: Village, type_in: Type, at_wo
     assert village.events()[1].detail == {"reason": "it rains"}
 
 
-@pytest.mark.parametrize(("verb", "what"), [("pause", "pause"), ("go", "go on with"), ("abort", "abort")])
+@pytest.mark.parametrize(("verb", "what"), [("pause", "pause"), ("go", "go on with")])
 def test_a_word_that_nobody_would_hear_is_refused(village: Village, type_in: Type, verb: str, what: str) -> None:
     village.acts["20_work"] = fails(Held("waits for an approval", remedy="approve"))
     type_in("run")
     before = village.events()
-    ended = type_in(verb, *(("--reason", "x") if verb == "abort" else ()))
+    ended = type_in(verb)
     assert ended.code == 2
     assert f"nothing to {what}: change c is held: waits for an approval -> `runbook run --change c" in ended.err
     assert village.events() == before
+
+
+@pytest.mark.parametrize("end", [None, ApplyFailed("disk full")])
+def test_what_has_ended_otherwise_is_not_aborted(village: Village, type_in: Type, end: Any) -> None:
+    village.acts["20_work"] = work if end is None else fails(end)
+    type_in("run")
+    before = village.events()
+    ended = type_in("abort", "--reason", "x")
+    assert (ended.code, "nothing to abort: change c is ended: " in ended.err) == (2, True)
+    type_in("rollback")
+    before = village.events()
+    ended = type_in("abort", "--reason", "x")
+    assert ended.code == 2
+    assert village.events() == before
+
+
+def asks(journal: Journal) -> None:
+    holds.require(journal, "before_work", "May work begin?")
+    work(journal)
+
+
+def test_a_held_change_is_told_no_and_why(village: Village, type_in: Type) -> None:
+    village.acts["20_work"] = asks
+    assert type_in("run").code == 11
+    assert "`runbook abort --change c --site params/village.yaml --runbook book --reason WHY`" in type_in("status").out
+    assert type_in("abort", "--reason", " ").code == 2
+    assert "abort" not in village.what()
+
+    ended = type_in("abort", "--reason", "the wrong night")
+    assert ended.code == 0
+    assert "what was approved counts no more" in ended.out
+    (said,) = [event for event in village.events() if event.what == "abort"]
+    told = f"aborted by {said.by}: the wrong night"
+    assert said.detail == {"reason": "the wrong night"}
+    assert f"Inconclusive: {told} -> `runbook run --change c" in ended.out
+    assert "c: aborted since " in (status := type_in("status").out)
+    assert told in status
+    assert f"Inconclusive: {told} -> " in type_in("report").out
+    assert f"Inconclusive: {told} -> " in type_in("report", "--anew").out
+    assert village.predicate()["not_run"] == ["30_after"]
+
+    again = type_in("abort", "--reason", "still")
+    assert (again.code, "nothing to abort: change c is aborted" in again.err) == (2, True)
+    assert type_in("run", "--resume").code == 11
+    assert type_in("run", "--resume", "--approve", "before_work").code == 0
+    assert "all is well" in type_in("report").out
+
+
+def test_an_abort_takes_back_what_a_stopped_change_was_given(village: Village, type_in: Type) -> None:
+    village.acts["20_work"] = fails(Stopped("SIGTERM: stopped"))
+    type_in("run", "--approve", "all")
+    assert type_in("abort", "--reason", "it rains").code == 0
+    village.acts["20_work"] = asks
+    assert type_in("run", "--resume").code == 11
+
+
+def test_a_change_whose_runner_is_gone_is_aborted(village: Village, type_in: Type, at_work: AtWork) -> None:
+    with at_work():
+        Journal(village.folder().journal, "10_look").write("opened", site="village", dry_run=False)
+    assert type_in("abort", "--reason", "it rains").code == 0
+    assert "c: aborted since " in type_in("status").out
+    assert village.predicate()["not_run"] == ["10_look", "20_work", "30_after"]
+
+
+def test_a_rollback_that_is_held_is_told_no(village: Village, type_in: Type) -> None:
+    type_in("run")
+    village.acts["90_back"] = fails(Held("waits for an approval of before_back"))
+    type_in("rollback")
+    assert type_in("abort", "--reason", "it stays").code == 0
+    assert "next: `runbook rollback --change c" in type_in("status").out
 
 
 @pytest.mark.usefixtures("village")

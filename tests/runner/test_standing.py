@@ -98,7 +98,25 @@ def test_a_rollback_goes_on_as_a_rollback(journal: Callable[..., Journal]) -> No
     journal().write("ended", run="t", verdict="Inconclusive", why="waits -> x", error="Held")
     now = of(journal().events())
     assert (now.state, now.said) == (State.HELD, "waits")
-    assert now.then == "`runbook rollback --change c --site 'params/of us.yaml' --approve before_back` goes on"
+    assert now.then == (
+        "`runbook rollback --change c --site 'params/of us.yaml' --approve before_back` goes on;"
+        " `runbook abort --change c --site 'params/of us.yaml' --reason WHY` says no"
+    )
+
+
+def test_of_two_hold_points_the_one_that_is_open_is_named(journal: Callable[..., Journal]) -> None:
+    began(journal(), named=[])
+    for name in ("before_failover", "before_rest"):
+        journal().write("hold", hold=name, question="?")
+    journal().write("approved", hold="before_rest", how="--approve")
+    journal().write("ended", run="t", verdict="Inconclusive", why="waits -> x", error="Held")
+    assert of(journal().events()).then.startswith("`runbook run --change c --resume --approve before_failover` goes on")
+
+
+def test_a_hold_point_that_is_not_known_is_not_named(journal: Callable[..., Journal]) -> None:
+    began(journal(), named=[])
+    journal().write("ended", run="t", verdict="Inconclusive", why="waits -> x", error="Held")
+    assert of(journal().events()).then.startswith("`runbook run --change c --resume` goes on; ")
 
 
 def test_a_rollback_that_was_not_well_after_it_says_so(journal: Callable[..., Journal]) -> None:
