@@ -9,7 +9,20 @@ from types import FrameType
 
 import click
 
-from runbook_lib.commands import generate, lab, live, open_change, plan, rehearse, report, rollback, run, status
+from runbook_lib.commands import (
+    generate,
+    lab,
+    live,
+    open_change,
+    plan,
+    rehearse,
+    report,
+    rollback,
+    run,
+    status,
+    terminal,
+)
+from runbook_lib.commands.at_work import endings
 from runbook_lib.errors import RunbookError
 from runbook_lib.redaction import RedactingFilter, redact
 
@@ -39,8 +52,11 @@ for command in (
     cli.add_command(command)
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
+def _interrupt(number: int, _frame: FrameType | None) -> None:
     """Treat a request to end as Ctrl-C: what was started is ended, the record is kept."""
+    if number == signal.SIGHUP:
+        terminal.gone()
+        signal.signal(number, signal.SIG_IGN)  # it comes twice, and what was started is being ended
     raise KeyboardInterrupt
 
 
@@ -53,7 +69,8 @@ def _mask_logs() -> None:
 
 def main() -> None:
     """Run the command line; every known error is one line on standard error and its own exit status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in set(endings()) - {signal.SIGINT}:
+        signal.signal(number, _interrupt)
     _mask_logs()
     try:
         sys.exit(cli.main(standalone_mode=False) or 0)

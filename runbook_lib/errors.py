@@ -27,7 +27,7 @@
     ├── Held                         11   a hold point that nobody has approved yet
     ├── Aborted                      12   ended by an operator, for a reason
     ├── Locked                       13   somebody else is at work on this change or host
-    └── Stopped                     130   Ctrl-C or SIGTERM: stopped after the step in hand
+    └── Stopped                     130   Ctrl-C, SIGTERM or SIGHUP: stopped after the step in hand
 
 Each says in one line: which host (if any), what happened, and what to do next.
 """
@@ -198,6 +198,6 @@ class Locked(RunbookError):
 
 
 class Stopped(RunbookError):
-    """Ctrl-C or SIGTERM: stopped after the step in hand."""
+    """Ctrl-C, SIGTERM or SIGHUP: stopped after the step in hand."""
 
     exit_code = 130

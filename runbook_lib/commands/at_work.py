@@ -1,4 +1,4 @@
-"""Being at work on a change: its lock, its hosts' locks, and what Ctrl-C means while it lasts."""
+"""Being at work on a change: its lock, its hosts' locks, and what Ctrl-C and its like mean while it lasts."""
 
 from __future__ import annotations
 
@@ -86,9 +86,18 @@ class Listening:
         self._lock.tell(waits_for=f"{content['what']}{counted}", until=content.get("until"))
 
 
+def endings() -> tuple[signal.Signals, ...]:
+    """Return the signals that end a run. A hang-up that was ignored when it began, as by nohup, is none of them."""
+    deaf = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM) if deaf else (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def stopping(journal: Journal) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM stop the run after the step in hand; the second one cuts it off."""
+    """Let Ctrl-C, SIGTERM and a terminal that hangs up stop the run after the step in hand.
+
+    The second one cuts it off, unless it is a hang-up: of that, kernel and shell both tell, one after the other.
+    """
     asked: list[threading.Thread] = []
 
     def ask(name: str) -> None:
@@ -99,13 +108,17 @@ def stopping(journal: Journal) -> Iterator[None]:
             terminal.note(f"{error}; {name} once more cuts it off")
 
     def heard(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            terminal.gone()
+        if asked and number == signal.SIGHUP:
+            return
         if asked:
             raise KeyboardInterrupt
         # in a thread of its own: what was interrupted may itself be writing the journal
         asked.append(threading.Thread(target=ask, args=(signal.Signals(number).name,), daemon=True))
         asked[0].start()
 
-    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, heard) for number in endings()}
     try:
         yield
     finally:
@@ -117,8 +130,13 @@ def stopping(journal: Journal) -> Iterator[None]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Hear neither Ctrl-C nor SIGTERM for the moments that it takes to draw a record up."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Let nothing of that end the moments that it takes to draw a record up."""
+
+    def heard(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            terminal.gone()
+
+    before = {number: signal.signal(number, heard) for number in endings()}
     try:
         yield
     finally:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -72,6 +75,14 @@ def waiting(title: str) -> Iterator[Waits]:
         return
     with console.status(title, spinner="dots") as status:
         yield Waits(status, title)
+
+
+def gone() -> None:
+    """Write into nothing from now on, but for what goes to a file: to a terminal that has hung up no line gets."""
+    with Path(os.devnull).open("wb") as nothing:
+        for stream in (1, 2):
+            if not stat.S_ISREG(os.fstat(stream).st_mode):
+                os.dup2(nothing.fileno(), stream)
 
 
 def done(verdict: Verdict, text: str) -> None:

@@ -33,7 +33,7 @@ Runbook = Callable[..., Said]
 @pytest.fixture
 def runbook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Runbook]:
     """Call `runbook WORDS`: everything but the process of its own."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
 
     def call(*words: str) -> Said:
         monkeypatch.setattr("sys.argv", ["runbook", *words])
@@ -46,7 +46,8 @@ def runbook(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Said(code, said.out.replace("\n", " "), said.err)
 
     yield call
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

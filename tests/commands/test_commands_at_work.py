@@ -60,12 +60,39 @@ def test_it_is_on_the_disk_before_the_run_says_how_it_ended(journal: Journal) ->
     assert stops(journal) == ["SIGTERM"]
 
 
-def test_a_record_is_drawn_up_undisturbed() -> None:
+@pytest.fixture
+def hang_ups(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """Return how often nothing was to be written any more; it is written all the same."""
+    told: list[None] = []
+    monkeypatch.setattr(terminal, "gone", lambda: told.append(None))
+    return told
+
+
+def test_a_record_is_drawn_up_undisturbed(hang_ups: list[None]) -> None:
     before = signal.getsignal(signal.SIGINT)
     with at_work.undisturbed():
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            os.kill(os.getpid(), number)
     assert signal.getsignal(signal.SIGINT) is before
+    assert len(hang_ups) == 1
+
+
+def test_a_hang_up_stops_a_run_once_however_often_it_is_told(journal: Journal, hang_ups: list[None]) -> None:
+    with at_work.stopping(journal):
+        for number in (signal.SIGHUP, signal.SIGHUP):
+            os.kill(os.getpid(), number)
+    assert (stops(journal), len(hang_ups)) == (["SIGHUP"], 2)
+
+
+def test_a_hang_up_that_was_ignored_from_the_beginning_stays_so(journal: Journal) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with at_work.stopping(journal), at_work.undisturbed():
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert journal.events() == []
 
 
 def test_what_a_notebook_waits_for_is_told_to_whoever_asks(tmp_path: Path) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -74,7 +78,7 @@ class Night:
     def folder(self) -> ChangeFolder:
         return ChangeFolder(self.root / "outputs", "c")
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **how: Any) -> subprocess.Popen[str]:
         command = [
             sys.executable,
             "-m",
@@ -91,10 +95,9 @@ class Night:
         runner = subprocess.Popen(
             [*command, *words],
             cwd=self.root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
             text=True,
             env=environment,
+            **{"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **how},
         )
         self.started.append(runner)
         return runner
@@ -191,6 +194,41 @@ def test_a_step_that_does_not_end_is_cut_off_by_the_second_ctrl_c(night: Night) 
     assert night.what()[-3:] == ["intent", "stop", "ended"]
     assert night.verdict()[0] == "Inconclusive"
     assert night.verdict()[1].startswith("cut off by the operator")
+
+
+def own_terminal() -> None:
+    """Make standard input the terminal that this process hangs on."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def test_a_terminal_that_hangs_up_stops_the_run_after_the_step_in_hand(night: Night) -> None:
+    (night.root / "hard").touch()
+    ours, theirs = pty.openpty()
+    on_it = {"stdin": theirs, "stdout": theirs, "stderr": theirs, "start_new_session": True}
+    runner = night.start("--approve", "all", **on_it, preexec_fn=own_terminal)
+    os.close(theirs)
+    night.until(lambda: "intent" in night.what())
+    os.close(ours)
+    night.until(lambda: "stop" in night.what())
+    runner.send_signal(signal.SIGHUP)  # a shell that ends hands it on once more
+    time.sleep(0.5)
+    assert runner.poll() is None
+    (night.root / "hard").unlink()
+    assert runner.wait(timeout=240) == 130
+    assert night.what()[-4:] == ["intent", "stop", "done", "ended"]
+    assert night.verdict()[0] == "Inconclusive"
+    assert night.verdict()[1].startswith("SIGHUP: stopped after the step in hand")
+
+
+def test_a_run_that_was_begun_to_outlive_its_terminal_does(night: Night) -> None:
+    (night.root / "hard").touch()
+    runner = night.start("--approve", "all", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    night.until(lambda: "intent" in night.what())
+    runner.send_signal(signal.SIGHUP)
+    (night.root / "hard").unlink()
+    code, said = ended(runner)
+    assert code == 0, said
+    assert "stop" not in night.what()
 
 
 def test_a_runner_that_is_killed_takes_its_kernel_along_and_is_gone_on_from(night: Night) -> None:
