@@ -13,6 +13,7 @@ class Reason(StrEnum):
     REFUSED = "refused by the producers"
     LATE = "a producer lives but the candle did not come in time"
     MISSING = "no producer has it or will have it"
+    LACKING = "the exchange itself has no such candle"
     SHORT = "no producer reaches back far enough"
     HOLE = "the producers' candles have a hole"
     EARLY = "a candle came that cannot have settled yet: compare the clocks"

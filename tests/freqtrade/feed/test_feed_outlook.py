@@ -4,10 +4,12 @@ import pytest
 
 from runbook_lib.freqtrade.feed.candle.series import Candles, Key
 from runbook_lib.freqtrade.feed.candle.store import CandleStore
+from runbook_lib.freqtrade.feed.candle.times import window
 from runbook_lib.freqtrade.feed.peers.outlook import (
     BEHIND,
     BLOCKED,
     FOREIGN,
+    LACKING,
     STILL,
     UNANSWERED,
     UNCLOSED,
@@ -113,6 +115,32 @@ def test_a_download_that_failed_takes_the_promise_back_until_one_succeeds(bench:
     with bench.outlook.asking_exchange(OWN):
         pass
     assert not bench.why(need=FORMING - STEP)
+
+
+def test_a_candle_that_the_exchange_lacks_is_not_promised_and_leaves_it_in_step(bench: Bench) -> None:
+    bench.hold(OWN, FORMING - 4 * STEP)
+    asked = window(now=bench.now, step=STEP, since=None, limit=9)
+    bench.outlook.looked(OWN, asked, bench.store.get(OWN).rows())
+    assert bench.why() == LACKING
+    assert bench.outlook.in_step(OWN)
+    assert bench.outlook.known_to(OWN) == FORMING - STEP
+    bench.now += 60
+    bench.outlook.beat()
+    assert not bench.why(need=FORMING), "the next one may come"
+    bench.outlook.looked(OWN, asked, [[FORMING - STEP, 1.0, 1.0, 1.0, 1.0, 1.0]])
+    assert bench.outlook.lacking_for(OWN, FORMING) is None
+
+
+def test_a_look_by_a_clock_that_was_wrong_is_none(bench: Bench) -> None:
+    bench.hold(OWN, FORMING - 2 * STEP)
+    bench.now += 3600
+    bench.outlook.looked(OWN, window(now=bench.now, step=STEP, since=None, limit=9), ())
+    bench.now -= 3600
+    assert not bench.why()
+    assert bench.outlook.known_to(OWN) == FORMING - 2 * STEP
+    bench.outlook.clock_wrong = lambda: True
+    bench.outlook.looked(OWN, window(now=bench.now, step=STEP, since=None, limit=9), ())
+    assert bench.outlook.lacking_for(OWN, FORMING - STEP) is None
 
 
 def test_a_series_that_the_standby_keeps_comes_while_it_is_in_step(bench: Bench) -> None:

@@ -204,6 +204,37 @@ def test_one_whose_clock_is_wrong_is_replaced_and_puts_nothing_wrong_into_the_fe
     told(story, tmp_path)
 
 
+@pytest.mark.parametrize("dead", ["", "a"])
+def test_a_halted_market_holds_nobody_up_and_costs_no_more_than_direct_downloading(tmp_path: Path, dead: str) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        consumer = Consumer(world, "d", ("1m", "5m"), throttle=5.0)
+        consumer.begin()
+        await until(290)
+        world.exchange.halted = {"A1/USDT": EPOCH + 240}
+        if dead:
+            await world.producers[dead].kill()
+        await until(310)
+        consumer.waits.clear()
+        consumer.polls.clear()
+        before = len(world.exchange.calls)
+        await until(910)
+        assert not consumer.direct
+        assert max(consumer.waits) < 2.5, "it has settled, and was looked for"
+        calls = world.exchange.calls[before:]
+        asked = Tally((call.pair, call.timeframe) for call in calls)
+        for timeframe in ("1m", "5m"):  # one bot alone would ask as often as this one did
+            assert 0 < asked["A1/USDT", timeframe] <= consumer.polls["A1/USDT", timeframe]
+        assert {asked[pair, "1m"] for pair in EVERY if pair != "A1/USDT"} == {10}
+        assert "takes over from a" not in told_by(world, "b") or dead
+        world.exchange.halted = {}
+        await until(990)
+        assert not consumer.direct
+        assert set(consumer.held.values()) == {(EPOCH + 900) * 1000, (EPOCH + 600) * 1000}
+
+    told(story, tmp_path)
+
+
 def test_both_dead_are_told_at_once(tmp_path: Path) -> None:
     async def story(world: World) -> None:
         consumer = await running(world)

@@ -5,10 +5,11 @@ import pytest
 
 from runbook_lib.freqtrade.feed.candle.series import Candles, Key
 from runbook_lib.freqtrade.feed.candle.store import CandleStore
+from runbook_lib.freqtrade.feed.candle.times import window
 from runbook_lib.freqtrade.feed.candle.wire import Ask, Status, Told, Want, answer_from_bytes, ask_to_bytes
 from runbook_lib.freqtrade.feed.peers.kept import Series
-from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, BLOCKED, CLOCK, STILL, UNHELD, Outlook
-from runbook_lib.freqtrade.feed.peers.serve import LONGEST_WAIT_SECONDS, MOST_BYTES, MOST_WANTS, Counter
+from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, BLOCKED, CLOCK, LACKING, STILL, UNHELD, Outlook
+from runbook_lib.freqtrade.feed.peers.serve import FRESH_SECONDS, LONGEST_WAIT_SECONDS, MOST_BYTES, MOST_WANTS, Counter
 
 STEP = 60_000
 FORMING = 30_000_000 * STEP
@@ -132,6 +133,31 @@ async def test_while_the_exchange_refuses_nothing_is_promised(bench: Bench) -> N
     assert told.status is Status.HAVE
 
 
+@pytest.mark.parametrize("key", [OWN, OTHER])
+async def test_what_the_exchange_lacks_is_said_at_once_as_long_as_the_look_is_fresh(bench: Bench, key: Key) -> None:
+    bench.hold(key, 3)
+    bench.series.want(Want(key, NEED, NEED))
+    bench.outlook.looked(key, window(now=bench.now, step=STEP, since=None, limit=9), bench.store.get(key).rows())
+    begun = bench.now
+    told = await bench.tell(key, since=FORMING - 5 * STEP, wait=4.0)
+    assert (told.status, told.why, len(told.candles)) == (Status.LACKS, LACKING, 3)
+    assert bench.now == begun
+    bench.now += FRESH_SECONDS
+    assert (await bench.tell(key, who="peer")).status is Status.LACKS, "it is no reason to download it there"
+    told = await bench.tell(key)
+    # its bot looks in its own rounds; what only the standby keeps is looked at again for whoever asks again
+    assert (told.status, told.why) == ((Status.NO, LACKING) if key is OWN else (Status.COMING, ""))
+
+
+async def test_what_another_one_said_of_the_exchange_is_not_told_any_further(bench: Bench) -> None:
+    bench.hold(OTHER, 2)
+    bench.series.want(Want(OTHER, NEED, NEED))
+    bench.outlook.looked(OTHER, window(now=bench.now, step=STEP, since=None, limit=9), (), heard=True)
+    for who in ("c", "peer"):
+        told = await bench.tell(OTHER, who=who, wait=4.0)
+        assert (told.status, told.why) == (Status.NO, LACKING)
+
+
 async def test_one_whose_clock_is_wrong_tells_nobody_anything(bench: Bench) -> None:
     bench.hold(OWN, 1)
     bench.wrong = True
@@ -176,7 +202,7 @@ async def test_who_has_no_token_is_told_nothing(bench: Bench, token: str | None)
 
 async def test_another_version_is_refused_with_its_number(bench: Bench) -> None:
     status, words = await bench.counter.answer(
-        ask_to_bytes(Ask("c", "binance", 0.0)).replace(b'"format": 2', b'"format": 1'), "secret"
+        ask_to_bytes(Ask("c", "binance", 0.0)).replace(b'"format": 3', b'"format": 1'), "secret"
     )
     assert status == 409
     assert b"format 1" in words

@@ -107,6 +107,7 @@ class Exchange:
     refuses: set[str] = field(default_factory=set)
     cut: set[str] = field(default_factory=set)
     listed: int = 0
+    halted: dict[str, float] = field(default_factory=dict)  # none of that pair's candles opens from then on (seconds)
     latency: float = 0.1
 
     def fetch_for(self, who: str) -> tuple[Callable[..., Any], Callable[[], dict[str, str]]]:
@@ -126,13 +127,17 @@ class Exchange:
             forming = at // step * step
             first = forming - (limit - 1) * step if since is None else since
             first = max(first, self.listed)
-            rows = [settled(pair, date, step) for date in range(first, min(first + limit * step, forming + 1), step)]
+            dates = range(first, min(first + limit * step, forming + 1), step)
+            rows = [settled(pair, date, step) for date in dates if self.has(pair, date)]
             for row in rows:
                 if at < row[0] + step + 1500:
                     row[4] += 0.5
             return rows
 
         return fetch, lambda: status
+
+    def has(self, pair: str, date: int) -> bool:
+        return pair not in self.halted or date < self.halted[pair] * 1000
 
     def per_candle(self, since: float, until: float) -> Tally[tuple[str, int]]:
         """Return how often each pair was asked for, by the candle in which it was."""
@@ -296,9 +301,12 @@ class Consumer:
     world: World
     name: str = "c"
     timeframes: tuple[str, ...] = ("1m",)
+    throttle: float = 60.0
     direct: list[tuple[float, Key, Reason]] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
     held: dict[Key, int] = field(default_factory=dict)
+    polls: Tally[tuple[str, str]] = field(default_factory=Tally)
 
     def begin(self, depth: int = 50) -> None:
         self.world.consuming.append(asyncio.create_task(self.run(depth)))
@@ -311,7 +319,7 @@ class Consumer:
             while True:
                 keys = [Key(pair, timeframe, "spot") for pair in EVERY for timeframe in self.timeframes]
                 await asyncio.gather(*[self._refresh(feed, key, depth) for key in keys])
-                await asyncio.sleep(61.0 - now() % 60)
+                await asyncio.sleep(min(self.throttle, 61.0 - now() % 60))
         finally:
             await feed.stop()
 
@@ -322,14 +330,20 @@ class Consumer:
             return
         asked = Asked(key.pair, key.timeframe, None, depth, {}, now(), self.held.get(key))
         assert asked.window is not None
+        self.polls[key.pair, key.timeframe] += 1
+        begun, newest = now(), forming - step
         answer = await feed.answer(key, asked.window)
         if isinstance(answer, Reason):
             self.direct.append((now() - EPOCH, key, answer))
         else:
-            wanted = range(asked.window.first, forming, step)
+            wanted = [
+                date for date in range(asked.window.first, forming, step) if self.world.exchange.has(key.pair, date)
+            ]
             assert answer[:-1] == [settled(key.pair, date, step) for date in wanted], "not what the exchange settled on"
             self.ages.append(now() - forming / 1000)
-        self.held[key] = forming - step
+            self.waits.append(now() - begun)
+            newest = int(answer[-2][0])
+        self.held[key] = newest
 
 
 __all__ = ["EVERY", "PAIRS", "Consumer", "Exchange", "Producer", "World", "joined", "now", "play", "settled"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OVERLAP = 5  # candles asked for again although they are held, so that a late correction still arrives
 _MINUTES = {"m": 1, "h": 60, "d": 1440}
@@ -25,7 +25,8 @@ class Window:
     """The candles that a request asks for, by their opens in milliseconds.
 
     ``first`` to ``last`` are closed (none if ``last`` < ``first``); ``forming`` is the open of the one still forming at
-    the time of the request; ``with_forming`` says that the exchange would append it to its answer.
+    the time of the request; ``with_forming`` says that the exchange would append it to its answer, ``joins`` that the
+    asker holds what lies before ``first``.
     """
 
     first: int
@@ -33,6 +34,7 @@ class Window:
     forming: int
     step: int
     with_forming: bool
+    joins: bool = False
 
     @property
     def closed(self) -> int:
@@ -43,6 +45,10 @@ class Window:
     def touches_newest(self) -> bool:
         """Whether the newest closed candle, which the exchange may still revise, is part of the answer."""
         return self.first <= self.forming - self.step <= self.last
+
+    def ending(self, newest: int) -> Window:
+        """Return the same where the exchange has nothing after ``newest`` (ms) but perhaps the forming candle."""
+        return replace(self, last=min(self.last, newest))
 
     def settled_at(self, settle_seconds: float) -> float:
         """Return when (seconds since 1970) the answer can no longer change."""
@@ -60,7 +66,14 @@ def window(*, now: float, step: int, since: int | None, limit: int, held_to: int
         first = forming - (limit - 1) * step
         if held_to is not None:
             first = max(first, min(held_to, forming - step) - OVERLAP * step)
-        return Window(first, forming - step, forming, step, with_forming=True)
+        return Window(
+            first,
+            forming - step,
+            forming,
+            step,
+            with_forming=True,
+            joins=held_to is not None and held_to >= first - step,
+        )
     first = -(-since // step) * step
     end = first + (limit - 1) * step
     return Window(first, min(end, forming - step), forming, step, with_forming=first <= forming <= end)

@@ -15,7 +15,7 @@ import numpy as np
 
 from .series import NONE, Candles, Key
 
-FORMAT = 2
+FORMAT = 3
 PATH = "/api/v1/candle_feed"
 _META = "meta"
 
@@ -58,6 +58,7 @@ class Status(StrEnum):
 
     HAVE = "have"
     COMING = "coming"
+    LACKS = "lacks"  # the exchange was just asked and has nothing newer than what is told
     NO = "no"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..candle.answers import take
-from ..candle.series import Candles, Key, Row
+from ..candle.series import Key, Row
 from ..candle.times import Window
 from ..candle.wire import Answer, Status, Told, Want
 from ..reasons import Reason
@@ -24,6 +24,7 @@ WAITED_SECONDS = 0.25  # what is answered sooner was there
 
 # Of several producers' reasons the one that was nearest to an answer is told
 _NEAREST = (
+    Reason.LACKING,
     Reason.LATE,
     Reason.HOLE,
     Reason.SHORT,
@@ -144,8 +145,9 @@ class Feed:
             return answer
         rows, link = answer
         waited = asyncio.get_running_loop().time() - begun
+        newest = max((int(row[0]) for row in rows if row[0] < window.forming), default=window.last)
         with suppress(Exception):  # candles that came are not lost for a count of them
-            self.state.serve(key, window, link.name, waited if waited > WAITED_SECONDS else 0.0)
+            self.state.serve(key, window.ending(newest), link.name, waited if waited > WAITED_SECONDS else 0.0)
         return rows
 
     def _order(self, key: Key, only: Collection[str] | None) -> list[Link]:
@@ -201,14 +203,15 @@ class Feed:
                 continue
             if isinstance(told, Reason):
                 return told
-            answer = self._judge(link, key, window, told.candles)
+            answer = self._judge(link, key, window, told)
             if answer is not Reason.MISSING or told.status is not Status.COMING:
                 return answer
             await asyncio.sleep(max(0.0, again - loop.time()))
         return link.trouble
 
-    def _judge(self, link: Link, key: Key, window: Window, candles: Candles) -> list[Row] | Reason:
+    def _judge(self, link: Link, key: Key, window: Window, told: Told) -> list[Row] | Reason:
         """Return the rows if they answer the request and none of them was taken before it can have settled."""
+        candles = told.candles
         settled = (self.clock() - self.settings.settle_seconds + CLOCKS_MAY_DIFFER_SECONDS) * 1000
         early = candles.dates[candles.dates + window.step > settled]
         if len(early):
@@ -217,6 +220,10 @@ class Feed:
         first, last = self._early.get((link.name, key), (0, -1))
         if first <= window.last and window.first <= last:
             return Reason.EARLY
+        if told.status is Status.LACKS:
+            # who joins them to what it holds gets what the exchange has; others ask it: it may answer with older ones
+            newest = candles.newest if window.joins else None
+            return Reason.LACKING if newest is None or newest < window.first else take(candles, window.ending(newest))
         return take(candles, window)
 
 

@@ -168,11 +168,11 @@ class Series:
 
     def behind(self, key: Key) -> bool:
         """Whether a candle that has settled is missing, of a series that the bot itself does not download."""
-        step, newest = timeframe_ms(key.timeframe), self.store.newest(key)
+        step, known = timeframe_ms(key.timeframe), self.outlook.known_to(key)
         if step is None or self.outlook.own(key):
             return False
         settled = int((self.clock() - self.settle_seconds) * 1000) // step * step - step
-        return newest is None or newest < settled
+        return known is None or known < settled
 
     def shallow(self, key: Key, kept: Kept) -> bool:
         """Whether older candles are wanted than are held, and it is to download them that nobody else has to."""

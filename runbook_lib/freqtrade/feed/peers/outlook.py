@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ..candle.series import Key
+from ..candle.series import Key, Row
 from ..candle.store import CandleStore
-from ..candle.times import timeframe_ms
+from ..candle.times import Window, timeframe_ms
 
 CLOCK = "its clock is wrong"
 BLOCKED = "blocked by the exchange"
 UNCLOSED = "that candle has not closed yet"
 FOREIGN = "no candles of the kind that producers carry"
+LACKING = "the exchange has no such candle"
 BEHIND = "it has just begun, or stood still: it asks the others first"
 STILL = "its bot stands still"
 UNANSWERED = "the exchange did not answer it"
@@ -30,6 +32,18 @@ class Guard(Protocol):
     @property
     def state(self) -> str:
         """Whether the exchange may be asked."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """The exchange did not have the candle that opens at ``missing`` (ms), asked ``at`` after that one had settled.
+
+    ``heard``: so another producer said.
+    """
+
+    missing: int
+    at: float
+    heard: bool
 
 
 @dataclass
@@ -53,6 +67,7 @@ class Outlook:
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
     _under_way: Counter[Key] = field(default_factory=Counter, init=False)
     _failed: dict[Key, float] = field(default_factory=dict, init=False)
+    _looks: dict[Key, _Look] = field(default_factory=dict, init=False)
     _beat: float = field(default=float("-inf"), init=False)
 
     def beat(self) -> None:
@@ -81,17 +96,45 @@ class Outlook:
             with self._lock:
                 self._under_way -= Counter({key: 1})
 
+    def looked(self, key: Key, window: Window, rows: Sequence[Row], *, heard: bool = False) -> None:
+        """Note what the exchange answered, as another producer said if ``heard``. A halted market has no new candles.
+
+        So a look that found none counts like a candle: until the next close nothing more of that series has to come.
+        """
+        newest = window.forming - window.step
+        if window.touches_newest and all(row[0] != newest for row in rows) and not self.clock_wrong():
+            self._looks[key] = _Look(newest, self.clock(), heard)
+
+    def look_again(self, key: Key) -> None:
+        """Forget what the exchange did not have."""
+        self._looks.pop(key, None)
+
+    def lacking_for(self, key: Key, need: int) -> float | None:
+        """Return how long ago (seconds) this one saw that the exchange lacks the candle that opens at ``need`` (ms).
+
+        None: nobody has looked since that one closed; infinite: only another producer has.
+        """
+        look = self._look(key)
+        if look is None or look.missing < need:
+            return None
+        return math.inf if look.heard else self.clock() - look.at
+
+    def known_to(self, key: Key) -> int | None:
+        """Return the open (ms) of the newest candle that is held, or that the exchange turned out not to have."""
+        newest, look = self.store.newest(key), self._look(key)
+        return newest if newest is None or look is None else max(newest, look.missing)
+
     def in_step(self, key: Key) -> bool:
         """Whether nothing can be missing of a series but a candle that has only just closed.
 
         One that is missing for longer is late, or was slept over: the others may have seen to it meanwhile.
         """
-        step, newest, now = timeframe_ms(key.timeframe), self.store.newest(key), self.clock()
-        if step is None or newest is None:
+        step, known, now = timeframe_ms(key.timeframe), self.known_to(key), self.clock()
+        if step is None or known is None:
             return False
         forming = _forming(now, step)
         just_closed = now - forming / 1000 < self.late_seconds
-        return newest >= forming - (2 if just_closed else 1) * step
+        return known >= forming - (2 if just_closed else 1) * step
 
     def blocked(self) -> bool:
         """Whether the exchange may not be asked. Looks into a file: not to be called for each of many series."""
@@ -113,11 +156,17 @@ class Outlook:
             (key in self._under_way, ""),
             (blocked, BLOCKED),
             (not own and not kept, UNHELD),
+            (self.lacking_for(key, need) is not None, LACKING),
             (not self.in_step(key) and (peer or not own), BEHIND),
             (own and now - self._beat > self.fresh_seconds, STILL),
             (self._failed.get(key, 0.0) >= (need + step) / 1000, UNANSWERED),
         )
         return next((why for applies, why in reasons if applies), "")
+
+    def _look(self, key: Key) -> _Look | None:
+        """Return the last look that found nothing; none that a clock made which was set back since."""
+        look = self._looks.get(key)
+        return None if look is None or look.at > self.clock() else look
 
 
 def _forming(now: float, step: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..candle.answers import take
 from ..candle.series import Candles, Key, Row
@@ -77,12 +77,14 @@ class OwnFetch:
             if isinstance(error, Blocked):
                 return await self.direct(asked, need)  # no more than its words for freqtrade
             raise
+        self.outlook.looked(key, window, rows)
         self.keep(key, [row for row in rows if row[0] < window.forming])
         return rows
 
     async def _from_others(self, key: Key, window: Window) -> list[Row] | Reason:
         try:
-            rows = await self.others(key, window)
+            # where they say that the exchange lacks a candle, this one looks for itself
+            rows = await self.others(key, replace(window, joins=False))
         except Exception:
             logger.debug("Candle producer: the others could not be asked", exc_info=True)
             return Reason.ERROR

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -12,10 +13,11 @@ from ..candle.series import NONE, Key
 from ..candle.store import CandleStore
 from ..candle.wire import Answer, Ask, NotOurs, Status, Told, Want, answer_to_bytes, ask_from_bytes
 from .kept import Series
-from .outlook import CLOCK, Outlook
+from .outlook import CLOCK, LACKING, Outlook
 
 POLL_SECONDS = 0.05
 LOOK_EVERY = 5  # polls, when nothing was put into the store: what was promised may turn out not to come
+FRESH_SECONDS = 6.0  # how long after a look at the exchange it still tells what that has: bots look every five
 LONGEST_WAIT_SECONDS = 5.0
 MOST_BYTES = 1_000_000
 MOST_WANTS = 2_000
@@ -83,6 +85,13 @@ class Counter:
             if not peer and int(held.dates[0]) > want.since and self.series.deepens(want):
                 return Told(want.key, Status.COMING, "", NONE)
             return Told(want.key, Status.HAVE, "", held.between(want.since, held.newest))
+        lacking_for = self.outlook.lacking_for(want.key, want.need)
+        if lacking_for is not None and lacking_for < math.inf:
+            # another producer only keeps up to date; a consumer is told no more than it would see itself
+            if peer or lacking_for < FRESH_SECONDS:
+                return Told(want.key, Status.LACKS, LACKING, held.between(want.since, want.need))
+            if not self.outlook.own(want.key):
+                self.outlook.look_again(want.key)
         keeps = self.series.keeps(want.key)
         why = self.outlook.why_not(want.key, want.need, kept=keeps, blocked=blocked, peer=peer)
         if not why or (not blocked and self.series.brings(want.key, peer=peer)):

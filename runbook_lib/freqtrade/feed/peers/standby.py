@@ -102,17 +102,17 @@ class Standby:
 
     async def _bring(self, key: Key, kept: Kept) -> None:
         """Bring what is missing of a series: from the others if they have it, else from the exchange."""
-        series = self.series
+        series, why = self.series, None
         try:
             seer = series.sees_to(key)
             # whoever was away asks the others first, even for its own: they have seen to it meanwhile
             if series.behind(key) and (seer != series.name or not series.outlook.in_step(key)):
                 kept.asking = True
-                served = await self._from_others(key, kept)
+                why = await self._from_others(key, kept)
                 kept.asking = False
-                if served:
+                if why in {None, Reason.LACKING}:
                     self._give_back(seer, {key, *self._delivered_again(seer)})
-            if series.behind(key):
+            if series.behind(key) and why is not Reason.LACKING:
                 await self._download_newest(key, seer)
             if series.shallow(key, kept):
                 await self._download_older(key, kept)
@@ -126,22 +126,26 @@ class Standby:
         else:
             kept.failures, kept.not_before = 0, 0.0
 
-    async def _from_others(self, key: Key, kept: Kept) -> bool:
-        """Return whether one of the others had what is missing."""
+    async def _from_others(self, key: Key, kept: Kept) -> Reason | None:
+        """Return why none of the others had what is missing, None if one had."""
         back, step = self.series.back, timeframe_ms(key.timeframe) or 0
         newest, deep = self.series.store.newest(key), max(kept.since, back(step, self.series.page - 1))
         first = deep if newest is None else max(deep, newest - OVERLAP * step)
+        why = Reason.MISSING
         # one that has fewer candles, or a hole among them, is still a better source than the exchange
         for since in (first, max(first, back(step, OVERLAP + 1)), back(step, 1)):
             forming = back(step, 0)
             window = Window(since, forming - step, forming, step, with_forming=False)
-            rows = await self.others.answer(key, window, patience=self.takeover_seconds)
-            if not isinstance(rows, Reason):
-                self._put(key, rows)
-                return True
-            if rows not in {Reason.SHORT, Reason.HOLE}:
+            answer = await self.others.answer(key, window, patience=self.takeover_seconds)
+            if not isinstance(answer, Reason):
+                self._put(key, answer)
+                return None
+            why = answer
+            if why is Reason.LACKING:
+                self.series.outlook.looked(key, window, (), heard=True)
+            if why not in {Reason.SHORT, Reason.HOLE}:
                 break
-        return False
+        return why
 
     async def _download_newest(self, key: Key, seer: str) -> None:
         newest, outlook = self.series.store.newest(key), self.series.outlook
@@ -176,6 +180,8 @@ class Standby:
         self.notes.own(key, rows, asked.window)
         if self.series.outlook.clock_wrong():
             raise ValueError(CLOCK)
+        if asked.window is not None:
+            self.series.outlook.looked(key, asked.window, rows)
         return [row for row in rows if asked.window is not None and row[0] < asked.window.forming]
 
     def _delivered_again(self, owner: str) -> list[Key]:
