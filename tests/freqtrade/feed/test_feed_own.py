@@ -173,6 +173,15 @@ async def test_what_a_wrong_clock_took_for_settled_is_not_kept(bench: Bench) -> 
     assert bench.store.newest(KEY) == FORMING - 2 * STEP
 
 
+async def test_one_whose_clock_was_wrong_asks_the_exchange_what_time_it_is(bench: Bench) -> None:
+    bench.theirs = rows(FORMING - 99 * STEP, FORMING)
+    bench.wrong = True
+    bench.exchange.meanwhile = lambda: setattr(bench, "wrong", False)
+    assert await bench.ask()
+    assert (len(bench.exchange.asked), bench.others) == (1, [])
+    assert bench.store.newest(KEY) == FORMING - STEP
+
+
 async def test_prices_of_another_kind_are_the_exchanges_alone(bench: Bench) -> None:
     assert await bench.ask(price="mark") == []
     assert not bench.others

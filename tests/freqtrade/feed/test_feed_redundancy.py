@@ -204,6 +204,29 @@ def test_one_whose_clock_is_wrong_is_replaced_and_puts_nothing_wrong_into_the_fe
     told(story, tmp_path)
 
 
+def test_one_whose_clock_is_wrong_downloads_nothing_that_it_would_throw_away(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        longer = Consumer(world, "d", ("1m", "5m"))
+        longer.begin()
+        await until(230)
+        world.producers["a"].ahead = 5.0
+        await until(290)
+        await until(890)
+        assert not longer.direct
+        calls = [call for call in world.exchange.calls if call.at > EPOCH + 290]
+        of_5m = Tally((call.pair, call.who) for call in calls if call.timeframe == "5m")
+        assert of_5m == {(pair, "b"): 2 for pair in EVERY}
+        # its bot goes on asking for its own pairs, and so learns when the clock is right again
+        assert sum(call.who == "a" for call in calls) <= 10 * len(PAIRS["a"]) * 2
+        world.producers["a"].ahead = 0.0
+        await until(1490)
+        asked = Tally((call.pair, call.who) for call in world.exchange.calls if call.at > EPOCH + 1190)
+        assert asked == {(pair, name): 6 for name, pairs in PAIRS.items() for pair in pairs}
+
+    told(story, tmp_path)
+
+
 @pytest.mark.parametrize("dead", ["", "a"])
 def test_a_halted_market_holds_nobody_up_and_costs_no_more_than_direct_downloading(tmp_path: Path, dead: str) -> None:
     async def story(world: World) -> None:

@@ -14,7 +14,7 @@ from runbook_lib.freqtrade.feed.exchange.asked import Asked
 from runbook_lib.freqtrade.feed.exchange.budget import Need
 from runbook_lib.freqtrade.feed.peers.kept import Series
 from runbook_lib.freqtrade.feed.peers.outlook import Outlook
-from runbook_lib.freqtrade.feed.peers.standby import LOOK_SECONDS, PAUSE_SECONDS, Standby
+from runbook_lib.freqtrade.feed.peers.standby import CLOCK_SECONDS, LOOK_SECONDS, PAUSE_SECONDS, Standby
 from runbook_lib.freqtrade.feed.reasons import Reason
 
 STEP = 60_000
@@ -208,6 +208,24 @@ async def test_what_a_wrong_clock_took_for_settled_is_not_kept(bench: Bench) -> 
     bench.wrong = True
     await bench.look()
     assert not bench.store.series()
+
+
+async def test_while_the_clock_is_wrong_the_exchange_is_asked_now_and_then_whether_it_still_is(bench: Bench) -> None:
+    bench.want(MINE, FORMING - 50 * FIVE)
+    bench.want(MINE._replace(timeframe="1h"), FORMING - 50 * FIVE)
+    bench.wrong, begun = True, bench.now
+    while bench.now < begun + 2.5 * CLOCK_SECONDS:
+        await bench.look()
+        bench.now += LOOK_SECONDS
+    assert len(bench.asked) == 3
+    with bench.outlook.asking_exchange(THEIRS):
+        pass  # its bot has asked, so it is told the time in any case
+    bench.now += 0.9 * CLOCK_SECONDS
+    await bench.look()
+    assert len(bench.asked) == 3
+    bench.wrong = False
+    await bench.look()
+    assert {asked.timeframe for asked in bench.asked[3:]} == {"5m", "1h"}
 
 
 async def test_an_error_is_said_once_and_ends_nothing(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -52,7 +52,8 @@ class Outlook:
 
     ``own_pairs``: what its own bot downloads, in ``own_timeframe``; ``fresh_seconds``: how long after its last sign of
     life that bot counts as alive; ``late_seconds``: how long after a candle's close another producer may have
-    downloaded it in one's place; ``clock_wrong``: whether one's own clock is known to be wrong.
+    downloaded it in one's place; ``clock_wrong``: whether one's own clock is known to be wrong; ``answered_at``: when
+    the exchange last answered, which tells the time.
     """
 
     store: CandleStore
@@ -68,6 +69,7 @@ class Outlook:
     _under_way: Counter[Key] = field(default_factory=Counter, init=False)
     _failed: dict[Key, float] = field(default_factory=dict, init=False)
     _looks: dict[Key, _Look] = field(default_factory=dict, init=False)
+    answered_at: float = field(default=float("-inf"), init=False)
     _beat: float = field(default=float("-inf"), init=False)
 
     def beat(self) -> None:
@@ -92,6 +94,7 @@ class Outlook:
             raise
         else:
             self._failed.pop(key, None)
+            self.answered_at = self.clock()
         finally:
             with self._lock:
                 self._under_way -= Counter({key: 1})

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.25
 BACK_CANDLES = 2  # of the bot's own timeframe
+CLOCK_SECONDS = 300.0  # without an answer of the exchange, after which it is asked what time it is
 PAUSE_SECONDS = 5.0  # after a download that did not bring what was missing; doubled when that goes on
 
 
@@ -77,6 +78,7 @@ class Standby:
     params: dict[str, object] = field(default_factory=dict)
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     _places: dict[str, _Place] = field(default_factory=dict, init=False)
+    _tried_at: float = field(default=float("-inf"), init=False)
     _said: bool = field(default=False, init=False)
 
     async def run(self) -> None:
@@ -97,8 +99,18 @@ class Standby:
         for key in self.series.forget():
             for owner in list(self._places):
                 self._give_back(owner, {key})
-        for key, kept in self.series.missing():
+        for key, kept in self._worth_bringing():
             kept.task = asyncio.create_task(self._bring(key, kept))
+
+    def _worth_bringing(self) -> list[tuple[Key, Kept]]:
+        """Return what is missing; nothing while the clock is wrong, but now and then one to see whether it still is."""
+        missing, outlook, now = self.series.missing(), self.series.outlook, self.series.clock()
+        if not missing or not outlook.clock_wrong():
+            return missing
+        if any(0 <= now - at < CLOCK_SECONDS for at in (outlook.answered_at, self._tried_at)):
+            return []
+        self._tried_at = now
+        return missing[:1]
 
     async def _bring(self, key: Key, kept: Kept) -> None:
         """Bring what is missing of a series: from the others if they have it, else from the exchange."""
