@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
+from runbook_lib import __main__ as command_line
 from runbook_lib import redaction
-from runbook_lib.errors import GateFailed, HostError, RunbookError
+from runbook_lib.errors import GateError, GateFailed, HostError, RunbookError
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 
 class Shell(InteractiveShell):
@@ -64,3 +68,18 @@ def test_a_cell_that_fails_shows_the_error_and_no_traceback(shell: Shell) -> Non
 def test_an_error_that_nobody_foresaw_keeps_its_traceback(shell: Shell) -> None:
     shell.run_cell("raise ValueError('why')")  # type: ignore[no-untyped-call]  # IPython's own
     assert any("Traceback" in line for line in shell.shown)
+
+
+def every(kind: type[RunbookError]) -> Iterator[type[RunbookError]]:
+    """Return a branch of the tree: an error and all that are made of it."""
+    yield kind
+    for branch in kind.__subclasses__():
+        yield from every(branch)
+
+
+def test_every_exit_status_is_documented_and_no_other() -> None:
+    (section,) = re.findall(r"(?ms)^## Exit statuses\n(.*?)^## ", README)
+    words = " ".join(section.partition("`report` and `status`")[0].split())
+    documented = [int(entry.partition(" ")[0]) for entry in words.split(" · ")]
+    assert documented == sorted({0, command_line.INTERRUPTED, *(kind.exit_code for kind in every(RunbookError))})
+    assert {kind for kind in every(RunbookError) if kind.exit_code == 1} == {RunbookError, GateError}  # never raised
