@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .candle.series import Key, Row
+from .candle.wire import Ask
 from .exchange.asked import Asked, ask_again, install, joined, plain
 from .exchange.breaker import Breaker, shared_file
 from .exchange.budget import Budget
@@ -189,7 +190,7 @@ class CandleConsumer:
             logger.error("Candle feed: exchange.enable_ws must be false, candles by websocket go round the feed")
         name, market = str(self.config.get("bot_name", "freqtrade")), str(self.config["exchange"]["name"])
         state = FeedState(state_file(self.config), "consumer", name)
-        links = clients(producers, name, market, settings.clock_seconds, state.link)
+        links = clients(producers, Ask(name, market, candle_type_of(self.config)), settings.clock_seconds, state.link)
         feed = Feed(links, settings, state)
         ccxt = exchange._api_async  # noqa: SLF001 - as above
         direct = Direct(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .candle.store import CandleStore
+from .candle.wire import Ask
 from .exchange.asked import ask_again, install
 from .exchange.breaker import Breaker, shared_file
 from .exchange.budget import Budget
@@ -118,7 +119,10 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
         )
 
     links = clients(
-        [each for each in producers_of(config) if each.name != name], name, market, settings.clock_seconds, state.link
+        [each for each in producers_of(config) if each.name != name],
+        Ask(name, market, candle_type),
+        settings.clock_seconds,
+        state.link,
     )
     feed = Feed(links, settings, state)
     still = STILL_SECONDS + float(config.get("internals", {}).get("process_throttle_secs", 5))

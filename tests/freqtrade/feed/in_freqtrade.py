@@ -200,7 +200,7 @@ def producer(config: dict[str, Any]) -> dict[str, Any]:
     client = TestClient(app_of(strategy.dp))
     strategy.ft_bot_start()
     strategy.bot_loop_start(current_time=None)
-    question = ask_to_bytes(Ask("somebody", "binance", 0.0, (Want(Key(PAIR, "5m", "spot"), 0, 0),)))
+    question = ask_to_bytes(Ask("somebody", "binance", "spot", 0.0, (Want(Key(PAIR, "5m", "spot"), 0, 0),)))
     token = {"Authorization": f"Bearer {config['api_server']['ws_token']}"}
     answers = [
         client.post(PATH, content=body, headers=headers)

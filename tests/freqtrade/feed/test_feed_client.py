@@ -14,7 +14,7 @@ from aiohttp import web
 from played_producer import FORMING, KEY, OPEN, STEP, Producer
 from virtual_time import now, run
 
-from runbook_lib.freqtrade.feed.candle.wire import PATH, Answer, Status, Want, answer_to_bytes, ask_from_bytes
+from runbook_lib.freqtrade.feed.candle.wire import PATH, Answer, Ask, Status, Want, answer_to_bytes, ask_from_bytes
 from runbook_lib.freqtrade.feed.peers.client import SILENCE_SECONDS, Client, Http, clients
 from runbook_lib.freqtrade.feed.reasons import Reason
 from runbook_lib.freqtrade.feed.settings import ProducerAddress
@@ -29,7 +29,7 @@ class Scene:
     def __init__(self, **producer: Any) -> None:
         self.producer = Producer(begins=OPEN + 5, **producer)
         self.said: list[tuple[str, str, float | None]] = []
-        self.client = Client("p", self.producer, "bot", "binance", 0.5, self.note, self.wall)
+        self.client = Client("p", self.producer, Ask("bot", "binance", "spot"), 0.5, self.note, self.wall)
 
     def note(self, name: str, state: str, why: str = "", round_trip_ms: float | None = None) -> None:
         assert name == "p"
@@ -47,7 +47,7 @@ def test_an_answer_is_believed_and_remembered() -> None:
         assert answer.told[0].status is Status.HAVE
         assert (world.client.owns, world.client.held) == (frozenset({"BTC/USDT"}), (KEY,))
         assert world.producer.asked[0].who == "bot"
-        assert world.producer.asked[0].exchange == "binance"
+        assert (world.producer.asked[0].exchange, world.producer.asked[0].candle_type) == ("binance", "spot")
         await world.client.ask()
         assert world.said[-1] == ("alive", "", pytest.approx(60.0))
 
@@ -244,7 +244,9 @@ async def test_over_a_real_connection_a_question_is_answered_and_the_connection_
 
     async with server(handler) as address:
         said: list[str] = []
-        [client] = clients([address], "bot", "binance", 0.5, lambda _name, state, *_more: said.append(state))
+        [client] = clients(
+            [address], Ask("bot", "binance", "spot"), 0.5, lambda _name, state, *_more: said.append(state)
+        )
         client.clock = asyncio.get_running_loop().time
         assert isinstance(await client.ask(), Answer)
         assert isinstance(await client.ask(), Answer)

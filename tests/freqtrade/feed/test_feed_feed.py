@@ -15,6 +15,7 @@ from virtual_time import now, run
 
 from runbook_lib.freqtrade.feed.candle.series import Key, Row
 from runbook_lib.freqtrade.feed.candle.times import Window, window
+from runbook_lib.freqtrade.feed.candle.wire import Ask
 from runbook_lib.freqtrade.feed.peers.client import Client
 from runbook_lib.freqtrade.feed.peers.feed import Feed
 from runbook_lib.freqtrade.feed.reasons import Reason
@@ -44,7 +45,7 @@ class Scene:
         )
 
     def link(self, name: str, producer: Producer) -> Client:
-        return Client(name, producer, "bot", "binance", SETTINGS.clock_seconds, self.note, self.wall)
+        return Client(name, producer, Ask("bot", "binance", "spot"), SETTINGS.clock_seconds, self.note, self.wall)
 
     def wall(self) -> float:
         return OPEN + self.after + now() + self.wall_off

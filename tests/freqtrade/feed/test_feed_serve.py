@@ -57,7 +57,7 @@ class Bench:
         self.store.put(key, Candles.of([[date, 1.0, 2.0, 0.5, date / 7, 3.0] for date in dates]))
 
     async def tell(self, key: Key, *, since: int = NEED, wait: float = 0.0, who: str = "c", need: int = NEED) -> Told:
-        ask = Ask(who, "binance", wait, (Want(key, since, need),))
+        ask = Ask(who, "binance", "spot", wait, (Want(key, since, need),))
         status, body = await self.counter.answer(ask_to_bytes(ask), "secret")
         assert status == 200
         return answer_from_bytes(body).told[0]
@@ -79,7 +79,7 @@ async def test_what_is_held_is_told_to_the_last_bit(bench: Bench) -> None:
 async def test_the_answer_says_who_when_and_what_it_has(bench: Bench) -> None:
     bench.hold(OWN, 1)
     bench.series.want(Want(OTHER, NEED, NEED))
-    status, body = await bench.counter.answer(ask_to_bytes(Ask("c", "binance", 5.0)), "other")
+    status, body = await bench.counter.answer(ask_to_bytes(Ask("c", "binance", "spot", 5.0)), "other")
     answer = answer_from_bytes(body)
     assert (status, answer.name, answer.clock, answer.owns) == (200, "p", bench.now, frozenset({"BTC/USDT"}))
     assert set(answer.held) == {OWN, OTHER}
@@ -197,12 +197,12 @@ async def test_one_that_wants_candles_of_last_year_hears_at_once_how_far_back_th
 
 @pytest.mark.parametrize("token", [None, "", "Secret", "secret "])
 async def test_who_has_no_token_is_told_nothing(bench: Bench, token: str | None) -> None:
-    assert await bench.counter.answer(ask_to_bytes(Ask("c", "binance", 0.0)), token) == (401, b"wrong token")
+    assert await bench.counter.answer(ask_to_bytes(Ask("c", "binance", "spot", 0.0)), token) == (401, b"wrong token")
 
 
 async def test_another_version_is_refused_with_its_number(bench: Bench) -> None:
     status, words = await bench.counter.answer(
-        ask_to_bytes(Ask("c", "binance", 0.0)).replace(b'"format": 3', b'"format": 1'), "secret"
+        ask_to_bytes(Ask("c", "binance", "spot", 0.0)).replace(b'"format": 3', b'"format": 1'), "secret"
     )
     assert status == 409
     assert b"format 1" in words
@@ -210,14 +210,16 @@ async def test_another_version_is_refused_with_its_number(bench: Bench) -> None:
 
 
 async def test_another_market_is_refused_by_name(bench: Bench) -> None:
-    status, words = await bench.counter.answer(ask_to_bytes(Ask("c", "kraken", 0.0)), "secret")
+    status, words = await bench.counter.answer(ask_to_bytes(Ask("c", "kraken", "spot", 0.0)), "secret")
     assert (status, words) == (409, b"c trades on kraken, this producer serves binance")
-    ask = Ask("c", "binance", 0.0, (Want(Key("BTC/USDT:USDT", "1m", "futures"), 0, 0),))
-    status, words = await bench.counter.answer(ask_to_bytes(ask), "secret")
-    assert (status, words) == (409, b"c wants futures, this producer serves spot")
+    wants = (Want(Key("BTC/USDT:USDT", "1m", "futures"), 0, 0),)
+    # one that only asks how this one stands, as all do at first, is to hear it as well
+    for ask in (Ask("c", "binance", "spot", 0.0, wants), Ask("c", "binance", "futures", 0.0)):
+        status, words = await bench.counter.answer(ask_to_bytes(ask), "secret")
+        assert (status, words) == (409, b"c wants futures, this producer serves spot")
 
 
 async def test_questions_have_an_end(bench: Bench) -> None:
     assert (await bench.counter.answer(b" " * (MOST_BYTES + 1), "secret"))[0] == 413
-    ask = Ask("c", "binance", 0.0, (Want(OWN, 0, 0),) * (MOST_WANTS + 1))
+    ask = Ask("c", "binance", "spot", 0.0, (Want(OWN, 0, 0),) * (MOST_WANTS + 1))
     assert (await bench.counter.answer(ask_to_bytes(ask), "secret"))[0] == 413

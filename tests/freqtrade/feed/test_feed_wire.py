@@ -110,6 +110,7 @@ def test_the_json_of_frames_loses_bits_that_this_wire_keeps(tick: float) -> None
         Ask,
         st.text(max_size=20),
         st.text(max_size=20),
+        st.sampled_from(["spot", "futures"]),
         st.floats(0, 100),
         st.lists(st.builds(Want, KEYS, st.integers(0, 2**53), st.integers(0, 2**53)), max_size=5).map(tuple),
     )
@@ -159,7 +160,7 @@ def test_fewer_candles_than_announced_are_not_taken_for_none() -> None:
 
 
 def test_another_version_is_named() -> None:
-    question = json.loads(ask_to_bytes(Ask("bot", "binance", 0.0))) | {"format": FORMAT + 1}
+    question = json.loads(ask_to_bytes(Ask("bot", "binance", "spot", 0.0))) | {"format": FORMAT + 1}
     with pytest.raises(NotOurs, match=f"format {FORMAT + 1} of the candle feed, this is format {FORMAT}"):
         ask_from_bytes(json.dumps(question).encode())
 

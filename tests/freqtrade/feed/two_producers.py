@@ -22,6 +22,7 @@ import pandas as pd
 from runbook_lib.freqtrade.feed.candle.series import Key
 from runbook_lib.freqtrade.feed.candle.store import CandleStore
 from runbook_lib.freqtrade.feed.candle.times import timeframe_ms
+from runbook_lib.freqtrade.feed.candle.wire import Ask
 from runbook_lib.freqtrade.feed.exchange.asked import Asked, joined
 from runbook_lib.freqtrade.feed.exchange.breaker import Breaker
 from runbook_lib.freqtrade.feed.exchange.budget import Budget
@@ -162,7 +163,7 @@ class World:
 
     def clients(self, who: str, note: Callable[..., None], clock: Callable[[], float] = now) -> list[Client]:
         return [
-            Client(other, Wire(self, who, other), who, "binance", self.settings.clock_seconds, note, clock)
+            Client(other, Wire(self, who, other), Ask(who, "binance", "spot"), self.settings.clock_seconds, note, clock)
             for other in PAIRS
             if other != who
         ]

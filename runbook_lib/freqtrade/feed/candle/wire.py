@@ -44,12 +44,14 @@ class Want:
 class Ask:
     """A question. ``who``: the asking bot's name; ``exchange``: the market it trades on, by ccxt's name.
 
+    ``candle_type``: the kind of candles it trades on. With nothing wanted it only asks how a producer stands.
     ``wait_seconds``: how long the answer may be held back for candles that are still to come.
     """
 
     who: str
     exchange: str
-    wait_seconds: float
+    candle_type: str
+    wait_seconds: float = 0.0
     wants: tuple[Want, ...] = ()
 
 
@@ -93,6 +95,7 @@ def ask_to_bytes(ask: Ask) -> bytes:
             "format": FORMAT,
             "who": ask.who,
             "exchange": ask.exchange,
+            "candle_type": ask.candle_type,
             "wait_seconds": ask.wait_seconds,
             "wants": [[*want.key, want.since, want.need] for want in ask.wants],
         }
@@ -106,6 +109,7 @@ def ask_from_bytes(body: bytes) -> Ask:
         return Ask(
             str(said["who"]),
             str(said["exchange"]),
+            str(said["candle_type"]),
             float(said["wait_seconds"]),
             tuple(Want(Key(*map(str, want[:3])), int(want[3]), int(want[4])) for want in said["wants"]),
         )

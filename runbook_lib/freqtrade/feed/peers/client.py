@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import aiohttp
@@ -76,15 +76,14 @@ class Http:
 
 @dataclass(eq=False)
 class Client:
-    """Asks one producer and keeps in mind how it stands. ``who`` and ``exchange``: as in a question.
+    """Asks one producer and keeps in mind how it stands. ``standing``: the question how it stands.
 
     ``trouble``: why it is not asked for candles at present, None if it is; ``owns`` and ``held``: as it said last.
     """
 
     name: str
     post: Post
-    who: str
-    exchange: str
+    standing: Ask
     clock_seconds: float
     note: Note
     clock: Callable[[], float] = time.time
@@ -100,7 +99,7 @@ class Client:
         """Ask for candles, or with nothing wanted only how it stands. LATE: it is silent, and may be asked again."""
         begun = self._asked = asyncio.get_running_loop().time()
         sent = self.clock()
-        question = ask_to_bytes(Ask(self.who, self.exchange, wait_seconds, wants))
+        question = ask_to_bytes(replace(self.standing, wait_seconds=wait_seconds, wants=wants))
         try:
             status, body = await self.post(question, wait_seconds + GRACE_SECONDS)
         except TimeoutError as error:
@@ -178,11 +177,9 @@ class Client:
         return trouble
 
 
-def clients(
-    addresses: Iterable[ProducerAddress], who: str, exchange: str, clock_seconds: float, note: Note
-) -> list[Client]:
+def clients(addresses: Iterable[ProducerAddress], standing: Ask, clock_seconds: float, note: Note) -> list[Client]:
     """Return a link to each of these producers."""
-    return [Client(address.name, Http(address), who, exchange, clock_seconds, note) for address in addresses]
+    return [Client(address.name, Http(address), standing, clock_seconds, note) for address in addresses]
 
 
 def _unreachable(error: TimeoutError) -> bool:

@@ -101,7 +101,7 @@ class Counter:
     def _of_another_market(self, ask: Ask) -> str:
         if ask.exchange.lower() != self.exchange.lower():
             return f"{ask.who or 'this bot'} trades on {ask.exchange}, this producer serves {self.exchange}"
-        kinds = sorted({want.key.candle_type for want in ask.wants} - {self.outlook.candle_type})
+        kinds = sorted({ask.candle_type, *(want.key.candle_type for want in ask.wants)} - {self.outlook.candle_type})
         if kinds:
             return f"{ask.who or 'this bot'} wants {', '.join(kinds)}, this producer serves {self.outlook.candle_type}"
         return ""
