@@ -15,7 +15,7 @@ from virtual_time import now, run
 
 from runbook_lib.freqtrade.feed.candle.series import Key, Row
 from runbook_lib.freqtrade.feed.candle.times import Window, window
-from runbook_lib.freqtrade.feed.candle.wire import Ask
+from runbook_lib.freqtrade.feed.candle.wire import MOST_WANTS, Ask
 from runbook_lib.freqtrade.feed.peers.client import Client
 from runbook_lib.freqtrade.feed.peers.feed import Feed
 from runbook_lib.freqtrade.feed.reasons import Reason
@@ -192,6 +192,20 @@ def test_a_hundred_who_ask_together_cost_one_question() -> None:
         answers = await asyncio.gather(*[world.ask(key) for key in keys])
         assert {newest_closed(answer) for answer in answers} == {NEWEST}
         assert [len(ask.wants) for ask in world.first.asked] == [0, 100]
+
+    play(scene)
+
+
+def test_more_than_one_question_may_hold_are_asked_in_several() -> None:
+    async def scene() -> None:
+        world = Scene(after=5.0)
+        keys = [Key(f"C{number}/USDT", "1m", "spot") for number in range(MOST_WANTS + 1)]
+        world.first.owns = frozenset(key.pair for key in keys)
+        world.first.held = dict.fromkeys(keys, history(40, 1))
+        await world.feed.start()
+        answers = await asyncio.gather(*[world.ask(key) for key in keys])
+        assert {newest_closed(answer) for answer in answers} == {NEWEST}
+        assert [len(ask.wants) for ask in world.first.asked] == [0, MOST_WANTS, 1]
 
     play(scene)
 

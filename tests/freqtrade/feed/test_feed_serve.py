@@ -6,10 +6,10 @@ import pytest
 from runbook_lib.freqtrade.feed.candle.series import Candles, Key
 from runbook_lib.freqtrade.feed.candle.store import CandleStore
 from runbook_lib.freqtrade.feed.candle.times import window
-from runbook_lib.freqtrade.feed.candle.wire import Ask, Status, Told, Want, answer_from_bytes, ask_to_bytes
+from runbook_lib.freqtrade.feed.candle.wire import MOST_WANTS, Ask, Status, Told, Want, answer_from_bytes, ask_to_bytes
 from runbook_lib.freqtrade.feed.peers.kept import Series
 from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, BLOCKED, CLOCK, LACKING, STILL, UNHELD, Outlook
-from runbook_lib.freqtrade.feed.peers.serve import FRESH_SECONDS, LONGEST_WAIT_SECONDS, MOST_BYTES, MOST_WANTS, Counter
+from runbook_lib.freqtrade.feed.peers.serve import FRESH_SECONDS, LONGEST_WAIT_SECONDS, MOST_BYTES, Counter
 
 STEP = 60_000
 FORMING = 30_000_000 * STEP

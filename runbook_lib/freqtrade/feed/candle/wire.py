@@ -16,6 +16,7 @@ import numpy as np
 from .series import NONE, Candles, Key
 
 FORMAT = 3
+MOST_WANTS = 2_000  # series in one question
 PATH = "/api/v1/candle_feed"
 _META = "meta"
 

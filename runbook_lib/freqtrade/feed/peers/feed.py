@@ -12,7 +12,7 @@ from typing import Protocol
 from ..candle.answers import take
 from ..candle.series import Key, Row
 from ..candle.times import Window
-from ..candle.wire import Answer, Status, Told, Want
+from ..candle.wire import MOST_WANTS, Answer, Status, Told, Want
 from ..reasons import Reason
 from ..settings import FeedSettings
 
@@ -66,7 +66,7 @@ class Together:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._wants: dict[Key, Want] = {}
-        self._question: asyncio.Task[Answer | Reason] | None = None
+        self._question: asyncio.Task[list[Told] | Reason] | None = None
 
     async def ask(self, want: Want) -> Told | Reason:
         """Return what the producer says of this series."""
@@ -78,12 +78,20 @@ class Together:
         answer = await asyncio.shield(self._question)
         if isinstance(answer, Reason):
             return answer
-        return next((told for told in answer.told if told.key == want.key), Reason.MISSING)
+        return next((told for told in answer if told.key == want.key), Reason.MISSING)
 
-    async def _send(self) -> Answer | Reason:
+    async def _send(self) -> list[Told] | Reason:
         await asyncio.sleep(COLLECT_SECONDS)
         wants, self._wants, self._question = tuple(self._wants.values()), {}, None
-        return await self._link.ask(wants, HOLD_SECONDS)
+        answers = await asyncio.gather(
+            *[self._link.ask(wants[at : at + MOST_WANTS], HOLD_SECONDS) for at in range(0, len(wants), MOST_WANTS)]
+        )
+        told = list[Told]()
+        for answer in answers:
+            if isinstance(answer, Reason):
+                return answer
+            told += answer.told
+        return told
 
 
 @dataclass

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..candle.series import NONE, Key
 from ..candle.store import CandleStore
-from ..candle.wire import Answer, Ask, NotOurs, Status, Told, Want, answer_to_bytes, ask_from_bytes
+from ..candle.wire import MOST_WANTS, Answer, Ask, NotOurs, Status, Told, Want, answer_to_bytes, ask_from_bytes
 from .kept import Series
 from .outlook import CLOCK, LACKING, Outlook
 
@@ -20,7 +20,6 @@ LOOK_EVERY = 5  # polls, when nothing was put into the store: what was promised 
 FRESH_SECONDS = 6.0  # how long after a look at the exchange it still tells what that has: bots look every five
 LONGEST_WAIT_SECONDS = 5.0
 MOST_BYTES = 1_000_000
-MOST_WANTS = 2_000
 
 
 @dataclass
