@@ -317,6 +317,9 @@ def test_a_line_that_is_cut_between_the_producers_leaves_consumers_served(tmp_pa
         world.partitioned = {("a", "b"), ("b", "a")}
         await until(300)
         assert not consumer.direct
+        counts = world.exchange.per_candle(EPOCH + 120, EPOCH + 300)
+        assert len(counts) == 3 * len(EVERY)
+        assert max(counts.values()) <= 2, "by each of the two, never more"
         world.partitioned = set()
         await until(420)
         counts = world.exchange.per_candle(EPOCH + 360, EPOCH + 420)
