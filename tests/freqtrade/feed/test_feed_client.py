@@ -160,6 +160,17 @@ def test_a_slow_way_is_not_taken_for_a_wrong_clock() -> None:
     run(scene)
 
 
+def test_a_clock_at_the_limit_is_not_believed_and_disbelieved_by_turns() -> None:
+    async def scene() -> None:
+        world = Scene()
+        for off in (0.49, 0.53, 0.49, 0.53, 0.3, 0.24, 0.49):
+            world.producer.off = off
+            await world.client.ask()
+        assert [state for state, _, _ in world.said] == ["alive", *["clock"] * 4, "alive", "alive"]
+
+    run(scene)
+
+
 def test_an_answer_that_is_held_back_proves_no_clock_wrong() -> None:
     async def scene() -> None:
         world = Scene()

@@ -143,7 +143,9 @@ class Client:
     def _believe(self, answer: Answer, sent: float, arrived: float, round_trip_ms: float | None) -> Answer | Reason:
         # it read its clock somewhere between sending and arrival
         off = answer.clock - (sent + arrived) / 2
-        right = abs(off) <= self.clock_seconds + abs(arrived - sent) / 2
+        # one at the limit would be believed and not by turns: once it was wrong it has to come well inside
+        limit = self.clock_seconds / 2 if self.trouble is Reason.CLOCK else self.clock_seconds
+        right = abs(off) <= limit + abs(arrived - sent) / 2
         if not right:  # one that is no number is not right, either
             return self._stand(Reason.CLOCK, f"its clock is {off:+.1f} s off")
         self.owns, self.held = answer.owns, answer.held
