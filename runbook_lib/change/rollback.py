@@ -37,8 +37,9 @@ _LOOK: Final = "look at the host, then run the rollback again: what is back alre
 class Rollback:
     """Undoes what a change did to hosts.
 
-    ``scope``: whose systemd the units belong to. ``check`` is called before every step; it may wait, or raise to stop.
-    ``settle_seconds``: for how long a unit that ran before has to run again before it counts as running.
+    ``scope``: whose systemd the units belong to. ``check`` is called before a host is touched and before every step; it
+    may wait, or raise to stop. ``settle_seconds``: for how long a unit that ran before has to run again before it
+    counts as running.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class Rollback:
         origin = origins(self._journal.events(), since=since).get(session.name)
         if origin is None:
             return Applied(changed=False)
+        self._check()
         self._journal.write("put back", session.name, why=why)
         self._fence(session, origin)
         plan = self.plan(session, origin)
@@ -142,6 +144,7 @@ class Rollback:
         for root in (False, True):
             midway = [path for path, was in origin.files.items() if was.midway and was.root is root]
             if midway:
+                self._check()
                 Files(session, sudo=root).sweep(midway)
 
     def _units(self, session: Session, origin: Origin) -> dict[str, UnitState]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from runbook_lib.change import control
 from runbook_lib.change.journal import Journal
-from runbook_lib.change.locks import ChangeLock, Holder, change_lock, host_locks
+from runbook_lib.change.locks import ChangeLock, Holder, HostLocks, change_lock, host_locks
 from runbook_lib.commands import terminal
 from runbook_lib.commands.chosen import Chosen
 from runbook_lib.errors import RunbookError
@@ -41,7 +41,9 @@ class Work:
         with ExitStack() as stack:
             with terminal.waiting("locks") as waits:
                 waits.report(Progress(f"{len(self.chosen.site.hosts)} hosts to be locked"))
-                stack.enter_context(hosts_locked(self.chosen.site, self.holder))
+                locks = stack.enter_context(hosts_locked(self.chosen.site, self.holder))
+            for line in locks.told():
+                terminal.note(line)
             yield
 
 
@@ -55,10 +57,10 @@ def at_work(chosen: Chosen) -> Iterator[Work]:
 
 
 @contextmanager
-def hosts_locked(site: Site, holder: Holder) -> Iterator[None]:
+def hosts_locked(site: Site, holder: Holder) -> Iterator[HostLocks]:
     """Lock all hosts of a site, over connections of this process's own."""
-    with Fleet.of(site) as fleet, host_locks(fleet, site.hosts, holder):
-        yield
+    with Fleet.of(site) as fleet, host_locks(fleet, site.hosts, holder) as locks:
+        yield locks
 
 
 class Listening:

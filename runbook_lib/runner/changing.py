@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from runbook_lib.change.engine import Applied, Engine
@@ -15,7 +17,7 @@ from runbook_lib.change.rollout import Attempt, batches, roll_out
 from runbook_lib.errors import Aborted, RunbookError, StalePlan, Stopped
 from runbook_lib.fleet import Session
 from runbook_lib.gates import holds, judge, reported
-from runbook_lib.runner.phase import Phase
+from runbook_lib.runner.phase import MayStep, Phase
 from runbook_lib.values import Check, FleetResult, HostResult, Verdict
 from runbook_lib.view import diffs, tables
 from runbook_lib.view.progress import Waiting
@@ -109,8 +111,9 @@ def _unreached(host: str) -> Check:
 def plan(phase: Phase[Any], title: str, wanted: Mapping[str, Wanted]) -> Planned:
     """Compare what hosts should have with what they have; touches nothing."""
     made = len(phase.journal.events())
+    engine = Engine(phase.journal, phase.site.units)
     with Waiting(f"{len(wanted)} hosts to be compared", phase.report):
-        plans = phase.fleet.on_all(lambda session: engine(phase).plan(session, wanted[session.name]), wanted).unwrap()
+        plans = phase.fleet.on_all(lambda session: engine.plan(session, wanted[session.name]), wanted).unwrap()
     return Planned(title, phase.name, wanted, {host: plans[host] for host in wanted}, made)
 
 
@@ -127,10 +130,11 @@ def change_all(  # noqa: PLR0913 - one roll-out
         return Rollout(tuple(Attempt(host, "dry run", checks=(dry(),)) for host in hosts))
     phase.must_fit(planned.name, planned.plans, planned.made)  # all of it: what was saved is one plan
 
-    def work(batch: tuple[str, ...]) -> Sequence[Attempt]:
-        return _batch(phase, planned, up, batch)
+    with phase.apply_lock(hosts) as may_step:
 
-    with phase.apply_lock(hosts):
+        def work(batch: tuple[str, ...]) -> Sequence[Attempt]:
+            return _batch(phase, planned, up, batch, may_step)
+
         return Rollout(roll_out(batches(hosts, size), work, budget=budget, journal=phase.journal, check=phase.check))
 
 
@@ -139,21 +143,18 @@ def dry() -> Check:
     return holds("dry run", passed=True, expected="nothing is changed", observed="nothing was changed")
 
 
-def engine(phase: Phase[Any]) -> Engine:
-    """Return the engine that changes this phase's hosts."""
-    return Engine(phase.journal, phase.site.units, phase.check)
-
-
-def _batch(phase: Phase[Any], planned: Planned, up: Up, batch: tuple[str, ...]) -> Sequence[Attempt]:
+def _batch(phase: Phase[Any], planned: Planned, up: Up, batch: tuple[str, ...], may_step: MayStep) -> Sequence[Attempt]:
     """Change some hosts at the same time, look how they came up, and put back those that did not."""
+
+    def change(session: Session) -> Applied:
+        engine = Engine(phase.journal, phase.site.units, partial(may_step, session.name))
+        return engine.apply(session, planned.plans[session.name], planned.wanted[session.name])
+
     began = time.monotonic()
     with Waiting(f"{', '.join(batch)} to be changed", phase.report):
-        results = phase.fleet.on_all(
-            lambda session: engine(phase).apply(session, planned.plans[session.name], planned.wanted[session.name]),
-            batch,
-        )
+        results = phase.fleet.on_all(change, batch)
     if (end := _end_of_run(results)) is not None:
-        _put_back_failed(phase, results, time.monotonic() - began)
+        _put_back_failed(phase, results, time.monotonic() - began, may_step)
         raise end
     changed = tuple(host for host in batch if not results[host].failed)
     looked = up(changed) if changed else ()
@@ -162,7 +163,7 @@ def _batch(phase: Phase[Any], planned: Planned, up: Up, batch: tuple[str, ...]) 
         host: _judged(results[host], tuple(check for check in looked if check.host == host), seconds) for host in batch
     }
     sick = [host for host, attempt in attempts.items() if attempt.failed and _touched(phase, host, results[host])]
-    put_back = phase.fleet.on_all(lambda session: _put_back(phase, session, attempts[session.name], phase.check), sick)
+    put_back = phase.fleet.on_all(lambda session: _put_back(phase, session, attempts[session.name], may_step), sick)
     if (end := _end_of_run(put_back)) is not None:
         raise end
     return [put_back[host].unwrap() if host in sick else attempts[host] for host in batch]
@@ -172,7 +173,7 @@ def _end_of_run(results: FleetResult[Any]) -> RunbookError | None:
     return next((result.error for result in results.failed if isinstance(result.error, ENDS_THE_RUN)), None)
 
 
-def _put_back_failed(phase: Phase[Any], results: FleetResult[Applied], seconds: float) -> None:
+def _put_back_failed(phase: Phase[Any], results: FleetResult[Applied], seconds: float, may_step: MayStep) -> None:
     """Leave no host with what it failed with, although the run ends, for another's sake.
 
     Nobody is asked whether to go on: a run ends after the step in hand, and here that takes the host back, too.
@@ -182,7 +183,12 @@ def _put_back_failed(phase: Phase[Any], results: FleetResult[Applied], seconds: 
         for each in results.failed
         if not isinstance(each.error, ENDS_THE_RUN) and _touched(phase, each.host, each)
     }
-    phase.fleet.on_all(lambda session: _put_back(phase, session, failed[session.name], lambda: None), failed)
+
+    def locked(host: str) -> None:
+        with suppress(Stopped, Aborted):
+            may_step(host)
+
+    phase.fleet.on_all(lambda session: _put_back(phase, session, failed[session.name], locked), failed)
 
 
 def _judged(result: HostResult[Applied], looked: tuple[Check, ...], seconds: float) -> Attempt:
@@ -209,16 +215,16 @@ def _first_step(phase: Phase[Any], host: str) -> int | None:
     return next((event.number for event in mine if event.what in {"host", "intent"}), None)
 
 
-def _put_back(phase: Phase[Any], session: Session, failed: Attempt, check: Callable[[], None]) -> Attempt:
-    """Undo what this phase has done to a host; ``check`` is called before each step."""
-    bad = [each for each in failed.checks if each.verdict is not Verdict.SUCCESSFUL]
-    why = "; ".join(f"{each.name}: {each.observed}" for each in bad)
+def _put_back(phase: Phase[Any], session: Session, failed: Attempt, may_step: MayStep) -> Attempt:
+    """Undo what this phase has done to a host."""
+    bad = [check for check in failed.checks if check.verdict is not Verdict.SUCCESSFUL]
+    why = "; ".join(f"{check.name}: {check.observed}" for check in bad)
     since = (_first_step(phase, session.name) or 1) - 1
     try:
-        Rollback(phase.journal, phase.site.units, check).put_back(session, since, why)
+        Rollback(phase.journal, phase.site.units, partial(may_step, session.name)).put_back(session, since, why)
     except ENDS_THE_RUN:
         raise
     except RunbookError as error:
-        stands = reported("put back", error, expected="as it was before this phase", host=session.name)
-        return replace(failed, checks=(*failed.checks, stands))
+        check = reported("put back", error, expected="as it was before this phase", host=session.name)
+        return replace(failed, checks=(*failed.checks, check))
     return replace(failed, result="failed, and put back as it was")

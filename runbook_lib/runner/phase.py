@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,11 @@ from runbook_lib.view.charts import Chart
 from runbook_lib.view.rendered import RenderedAs
 
 S = TypeVar("S", bound=Site)
+MayStep = Callable[[str], None]
+"""Comes back when the next step on a host may begin: as `Phase.check` does, and with the host's lock still held.
+
+Raises Unreachable if the lock was lost, or could not be had.
+"""
 
 
 @dataclass(frozen=True)
@@ -103,21 +108,31 @@ class Phase(RenderedAs, Generic[S]):
         return hold.decide(self.journal, host, path, now, dry_run=self.dry_run)
 
     @contextmanager
-    def apply_lock(self, hosts: Iterable[str] | None = None) -> Iterator[None]:
+    def apply_lock(self, hosts: Iterable[str] | None = None) -> Iterator[MayStep]:
         """Hold the change and its hosts, or those named, while they are changed; a dry run changes nothing.
 
-        What the run of this notebook holds already is shared with it. Raises Locked if somebody else is at work.
+        Yield what is called before each step on a host. What the run of this notebook holds already is shared with it.
+        Raises Locked if somebody else is at work.
         """
         if self.dry_run:
-            yield
+            yield lambda _host: self.check()
             return
         holder = Holder.here(self.folder.change_id, f"notebook {self.name}")
         with (
             change_lock(self.folder.lock, holder),
-            host_locks(self.fleet, hosts or self.site.hosts, holder),
+            host_locks(self.fleet, hosts or self.site.hosts, holder) as locks,
             interrupted.after_the_step(self.journal, self.check, self.fleet.close),
         ):
-            yield
+            for line in locks.told():
+                self.report.done(line)
+
+            def may_step(host: str) -> None:
+                try:
+                    self.check()
+                finally:  # what ends a run may take one more step, and not without the lock either
+                    locks.still_held(host)
+
+            yield may_step
 
     def must_fit(self, name: str, plans: Mapping[str, HostPlan], made: int | None = None) -> None:
         """Refuse a plan if one was saved under this name and hosts had changed since when it was made.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from runbook_lib.change.decisions import Decided, decided, found
@@ -184,14 +185,18 @@ def apply(phase: Phase[Any], undoing: Undoing) -> tables.Table:
     phase.must_not_be_stopped()
     if phase.dry_run:
         return _table(undoing, {}, "dry run")
-    rollback = _rollback(phase)
     results: dict[str, FleetResult[Applied]] = {}
-    with phase.apply_lock(undoing.plans):
+    with phase.apply_lock(undoing.plans) as may_step:
+
+        def put_back(session: Session) -> Applied:
+            rollback = Rollback(phase.journal, phase.site.units, partial(may_step, session.name))
+            return rollback.apply(session, undoing.plans[session.name])
+
         for group in _last_first(phase.journal.events(), undoing.plans):
             for batch in batches(group, phase.site.rollout.batch):
                 phase.check()
                 with Waiting(f"{', '.join(batch)} to be put back", phase.report):
-                    done = phase.fleet.on_all(lambda on: rollback.apply(on, undoing.plans[on.name]), batch)
+                    done = phase.fleet.on_all(put_back, batch)
                 results |= dict.fromkeys(batch, done)
     FleetResult(tuple(results[host][host] for host in undoing.plans)).unwrap()
     return _table(undoing, {host: results[host][host].changed for host in undoing.plans}, "put back")
@@ -268,4 +273,4 @@ def _as_before(host: str, left: list[str], stays: list[str]) -> Check:
 
 
 def _rollback(phase: Phase[Any]) -> Rollback:
-    return Rollback(phase.journal, phase.site.units, phase.check)
+    return Rollback(phase.journal, phase.site.units)

@@ -12,6 +12,7 @@ import pytest
 from village import Village, lay
 
 from runbook_lib import __main__ as command_line
+from runbook_lib.change.locks import HostLocks
 from runbook_lib.commands import at_work, execute
 from runbook_lib.params import Site
 
@@ -67,9 +68,9 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Return which hosts were locked; none is connected to."""
     asked: list[list[str]] = []
 
-    def hosts_locked(site: Site, _holder: object) -> AbstractContextManager[None]:
+    def hosts_locked(site: Site, _holder: object) -> AbstractContextManager[HostLocks]:
         asked.append(list(site.hosts))
-        return nullcontext()
+        return nullcontext(HostLocks(site.hosts))
 
     monkeypatch.setattr(at_work, "hosts_locked", hosts_locked)
     return asked

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from runbook_lib.change.journal import Journal
-from runbook_lib.change.locks import Holder, change_lock, holder
+from runbook_lib.change.locks import Holder, HostLocks, change_lock, holder
 from runbook_lib.commands import at_work, terminal
+from runbook_lib.errors import Unreachable
 
 
 @pytest.fixture
@@ -111,3 +115,15 @@ def test_what_a_notebook_waits_for_is_told_to_whoever_asks(tmp_path: Path) -> No
         listening.begin("30_after")
         assert (now := holder(path)) is not None
         assert (now.phase, now.waits_for) == ("30_after", "")
+
+
+def test_hosts_that_are_not_locked_are_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    locks = HostLocks(["a", "b"])
+    locks.skipped["b"] = Unreachable("no answer", host="b")
+    monkeypatch.setattr(at_work, "hosts_locked", lambda *_: nullcontext(locks))
+    given: Any = SimpleNamespace(site=SimpleNamespace(hosts={"a": None, "b": None}))
+    nobody: Any = None
+    with at_work.Work(given, nobody, nobody).hosts():
+        assert "b is not locked, and nothing is done there: no answer" in capsys.readouterr().out

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from faulty_bots import CONFIG, HOSTS, NEW_UNIT, OLD, RUNNING, bots, phase, results, roll_out, units
 from faulty_lab import Lab, Tripwire, look
 
+from runbook_lib.change.locks import Holder, host_lock
+from runbook_lib.fleet import Fleet
 from runbook_lib.runner import undoing
 
 pytestmark = pytest.mark.hosts
@@ -38,6 +41,27 @@ def test_a_host_that_is_cut_off_is_put_back(tmp_path: Path) -> None:
         assert "writing bot/config.json: cut off" in str(cut.attempts[1].error)
         assert {name: look(lab.home(name)) for name in ("74", "75")} == {name: before[name] for name in ("74", "75")}
         assert results(roll_out(opened, lab, lambda _: (NEW, NEW_UNIT)))[1:] == ["changed", "changed"]
+
+
+def test_a_host_that_another_run_took_meanwhile_is_not_touched_any_more(tmp_path: Path) -> None:
+    """The connection that holds the lock is cut, and before ours is back another run has the host."""
+    other = Holder.here("2025-11-24-other", "runbook run", run="other")
+    with bots(tmp_path) as lab, phase(tmp_path, lab) as opened, ExitStack() as stack:
+
+        def cut_and_come() -> None:
+            lab.cut("74")
+            stack.enter_context(host_lock(stack.enter_context(Fleet.of(lab.site))["74"], other))
+            taken.append(look(lab.home("74")))
+
+        taken: list[object] = []
+        with Tripwire(lambda: arriving(lab), cut_and_come) as wire:
+            lost = roll_out(opened, lab, lambda _: (NEW, NEW_UNIT))
+        assert wire.tripped
+        assert results(lost) == ["changed", "failed", "not reached"]
+        told = [check.observed for check in lost.attempts[1].checks]
+        assert "cut off" in told[0]
+        assert "its lock was lost, and somebody else may be at work there" in told[1]
+        assert taken == [look(lab.home("74"))]
 
 
 @pytest.mark.parametrize("way", ["on", "back"])

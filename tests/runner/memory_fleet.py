@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from undo_host import UNITS, Running, World, in_memory
 
 from runbook_lib.change.resources import File, Unit, Wanted
+from runbook_lib.errors import Unreachable
 from runbook_lib.fleet.fanout import fan_out
 from runbook_lib.params import Site
 from runbook_lib.runner import phase as module
@@ -44,11 +45,27 @@ class MemoryFleet:
 
 
 @dataclass
+class MemoryLocks:
+    """Locks of hosts. ``lost``: those that somebody else may have; ``skipped``: as of those that are real."""
+
+    lost: set[str] = field(default_factory=set)
+    skipped: list[str] = field(default_factory=list)
+
+    def still_held(self, host: str) -> None:
+        if host in self.lost:
+            raise Unreachable("its lock was lost", remedy="look", host=host)
+
+    def told(self) -> list[str]:
+        return self.skipped
+
+
+@dataclass
 class Hosts:
-    """Four hosts with a bot each; ``locked``: which were locked, each time that some were."""
+    """Four hosts with a bot each; ``locked``: which were locked, each time that some were; ``locks``: the last ones."""
 
     fleet: MemoryFleet
     locked: list[tuple[str, ...]]
+    locks: MemoryLocks
 
     def __getitem__(self, host: str) -> World:
         return self.fleet.worlds[host]
@@ -92,12 +109,13 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: None) -> H
     (tmp_path / "params" / "lab.yaml").write_text(SITE)
     monkeypatch.chdir(tmp_path)
     locked: list[tuple[str, ...]] = []
+    locks = MemoryLocks()
 
     @contextmanager
-    def host_locks(_fleet: object, hosts: Iterable[str], _holder: object) -> Iterator[None]:
+    def host_locks(_fleet: object, hosts: Iterable[str], _holder: object) -> Iterator[MemoryLocks]:
         locked.append(tuple(hosts))
-        yield
+        yield locks
 
     monkeypatch.setattr(module, "host_locks", host_locks)
     monkeypatch.setattr(module.scraps, "glue", lambda *_: None)
-    return Hosts(MemoryFleet({name: _world(name) for name in NAMES}), locked)
+    return Hosts(MemoryFleet({name: _world(name) for name in NAMES}), locked, locks)

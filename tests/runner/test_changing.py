@@ -273,6 +273,18 @@ def test_a_host_that_cannot_be_put_back_says_so_beside_why_it_failed(hosts: Host
     assert rollout.attempts[1].result == "not reached"
 
 
+def test_a_host_whose_lock_is_lost_in_the_middle_is_left_as_it_stands(hosts: Hosts) -> None:
+    """Somebody else may be at work there: neither the next step is done, nor is it put back."""
+    hosts["b"].moment = lambda what: hosts.locks.lost.add("b") if what == f"after write {CONFIG}" else None
+    rollout = roll_out(hosts)
+    assert results(rollout) == {"a": "changed", "b": "failed", "c": "not reached", "d": "not reached"}
+    bad = [(check.name, check.host, check.observed) for check in rollout.attempts[1].checks]
+    assert bad == [("changed", "b", "its lock was lost"), ("put back", "b", "its lock was lost")]
+    assert hosts["b"].acts[-1] == f"write {CONFIG}"
+    assert hosts["b"].units[SERVICE].read == (b"[Service]", b"OLD")
+    assert told(hosts, "put back") == []
+
+
 def test_a_plan_and_a_roll_out_are_shown(hosts: Hosts) -> None:
     phase = hosts.phase()
     planned = changing.plan(phase, "Bots", wanted("ab"))

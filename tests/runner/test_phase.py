@@ -12,10 +12,20 @@ import pytest
 from runbook_lib.change import journal, saved
 from runbook_lib.change.control import request
 from runbook_lib.change.journal import Journal
-from runbook_lib.change.locks import RUN, Holder, change_lock, holder
+from runbook_lib.change.locks import RUN, Holder, HostLocks, change_lock, holder
 from runbook_lib.change.plan import HostPlan
 from runbook_lib.change.resources import Seen
-from runbook_lib.errors import Aborted, GateFailed, GateInconclusive, Held, Locked, ParamsError, StalePlan, Stopped
+from runbook_lib.errors import (
+    Aborted,
+    GateFailed,
+    GateInconclusive,
+    Held,
+    Locked,
+    ParamsError,
+    StalePlan,
+    Stopped,
+    Unreachable,
+)
 from runbook_lib.params import Site
 from runbook_lib.runner import phase as module
 from runbook_lib.runner.phase import Phase, look, open_phase
@@ -161,16 +171,18 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     asked: list[tuple[str, ...]] = []
 
     @contextmanager
-    def host_locks(_fleet: object, hosts: Iterable[str], _holder: object) -> Iterator[None]:
+    def host_locks(_fleet: object, hosts: Iterable[str], _holder: object) -> Iterator[HostLocks]:
         asked.append(tuple(hosts))
-        yield
+        locks = HostLocks(hosts)
+        locks.skipped = {host: Unreachable("no answer", host=host) for host in hosts}
+        yield locks
 
     monkeypatch.setattr(module, "host_locks", host_locks)
     return asked
 
 
 def test_by_hand_a_change_and_its_hosts_are_locked_while_they_are_changed(
-    phase: Phase[Site], locked: list[tuple[str, ...]]
+    phase: Phase[Site], locked: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with phase.apply_lock():
         assert holder(phase.folder.lock) is None  # a dry run changes nothing
@@ -179,8 +191,9 @@ def test_by_hand_a_change_and_its_hosts_are_locked_while_they_are_changed(
         at_work = holder(phase.folder.lock)
         assert at_work is not None
         assert at_work.command == "notebook 30_x"
-    with earnest.apply_lock(["a"]):
-        pass
+    with earnest.apply_lock(["a"]) as may_step, pytest.raises(Unreachable, match="out of reach: no answer"):
+        may_step("a")
+    assert "a is not locked, and nothing is done there: no answer" in capsys.readouterr().err
     assert locked == [("a",), ("a",)]
     assert holder(phase.folder.lock) is None
 

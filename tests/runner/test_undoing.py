@@ -71,6 +71,17 @@ def test_the_last_phase_goes_back_first_and_its_last_host_before_the_others(host
     assert hosts.locked[-1] == ("d", "c", "b", "a")
 
 
+def test_nothing_is_undone_on_a_host_whose_lock_is_lost(changed: Hosts) -> None:
+    phase = changed.phase("90_x")
+    planned = undoing.plan(phase)
+    changed.locks.lost.add("a")
+    acts = list(changed["a"].acts)
+    with pytest.raises(Unreachable, match="a: its lock was lost"):
+        undoing.apply(phase, planned)
+    assert changed["a"].acts == acts
+    assert changed.config() == {"a": b"NEW", "b": b"OLD", "c": b"OLD", "d": b"OLD"}
+
+
 def test_when_all_is_back_the_journal_says_so_and_a_second_rollback_does_nothing(changed: Hosts) -> None:
     phase = changed.phase("90_x")
     assert verdicts(undoing.restored(phase)) == dict.fromkeys("abcd", Verdict.FAILED)  # nothing is back yet

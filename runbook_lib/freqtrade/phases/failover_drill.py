@@ -117,8 +117,9 @@ def drill(phase: Phase[FreqtradeSite]) -> Drill:
         raise ChangeError("there is no other producer to take over", remedy="name two producers in the site file")
     phase.must_not_be_stopped()
     watch = Watch(phase.fleet, phase.site, phase.report)
-    with phase.apply_lock():
-        phase.check()
+    with phase.apply_lock() as may_step:
+        for producer in phase.site.producers:
+            may_step(producer)
         course, comparison, told = drilling.carry_out(phase, watch)
     who = {**bots.producers(phase.site), **bots.feeders(phase.site)}
     standing = bots.await_ready(phase.fleet, phase.site, who, phase.report)

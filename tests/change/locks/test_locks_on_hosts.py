@@ -153,6 +153,27 @@ def test_a_cut_connection_frees_it_and_the_holder_is_told(operator: Operator, to
             second.still_held()
 
 
+def test_a_lock_that_was_lost_is_taken_again_if_nobody_had_it_since(operator: Operator, town: Town) -> None:
+    with host_lock(operator()["73"], FIRST) as lock:
+        for _ in range(2):
+            town.cut("73")
+            lock.still_held()
+            assert not free(operator, "73")
+    eventually(lambda: town.processes("73") == [])
+    assert free(operator, "73")
+
+
+def test_a_kernel_takes_over_what_its_run_has_lost_if_nobody_had_it_since(operator: Operator, town: Town) -> None:
+    kernel = replace(FIRST, pid=4713, command="kernel")
+    runner = operator()
+    with host_lock(runner["73"], FIRST), host_lock(operator()["73"], kernel) as shared:
+        runner.close()
+        eventually(lambda: len(town.processes("73")) == 1)
+        shared.still_held()
+        assert not free(operator, "73")
+        assert Holder.read((town.hosts["73"].home / ".runbook" / "lock").read_text()) == kernel
+
+
 def test_a_host_that_lost_its_power_is_told(operator: Operator, town: Town) -> None:
     with host_lock(operator()["73"], FIRST) as lock:
         town.power_off("73")
@@ -251,7 +272,9 @@ def test_a_host_out_of_reach_is_skipped_and_named(operator: Operator, town: Town
     with host_locks(operator(), town.hosts, FIRST) as locks:
         assert locks.hosts == ("72", "73")
         assert isinstance(locks.skipped["71"], Unreachable)
-        locks.still_held("71")
+        assert locks.told() == [f"71 is not locked, and nothing is done there: {locks.skipped['71'].what}"]
+        with pytest.raises(Unreachable, match=r"71: nothing is done here without its lock, .* -> run this phase again"):
+            locks.still_held("71")
 
 
 def test_a_host_that_cannot_be_locked_is_an_error(operator: Operator, town: Town) -> None:

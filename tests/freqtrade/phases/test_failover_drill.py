@@ -35,7 +35,7 @@ class Drilling(PhaseDouble):
         self.told = told or {}
         self.charts: dict[str, Any] = {}
         self.locked = False
-        self.checked = False
+        self.checked: list[str] = []
 
     def earlier(self, phase: str, name: str) -> Any:
         assert phase == "60_validate"
@@ -47,15 +47,15 @@ class Drilling(PhaseDouble):
         self.charts[name] = chart
         return chart
 
-    def check(self) -> None:
-        assert self.locked
-        self.checked = True
-
     @contextmanager
     def apply_lock(self) -> Any:
         self.locked = True
-        yield
+        yield self.may_step
         self.locked = False
+
+    def may_step(self, host: str) -> None:
+        assert self.locked
+        self.checked.append(host)
 
 
 def drill(course: Course | None = GOOD, ready: tuple[Check, ...] = (HELD,)) -> Drill:
@@ -67,7 +67,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, phase: Drilling) -> Drill:
 
     def carry_out(_phase: object, _watch: object) -> Any:
         assert phase.locked
-        assert phase.checked
+        assert phase.checked == ["73", "108"]
         return GOOD, None, [(GOOD.one.killed + 32.54, "108", "takes over from producer-73")]
 
     monkeypatch.setattr(failover_drill.drilling, "carry_out", carry_out)
