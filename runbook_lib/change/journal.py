@@ -19,47 +19,22 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from runbook_lib.errors import RecordError
 from runbook_lib.redaction import redact
 
 START = "0" * 64
-ACTED_ON = frozenset(
-    {
-        "key",
-        "kind",
-        "path",
-        "name",
-        "unit",
-        "units",
-        "leaves",
-        "folders",
-        "made",
-        "original",
-        "written",
-        "check",
-        "undo",
-    }
-    | {
-        "before",
-        "after",
-        "mode_before",
-        "mode_after",
-        "to",
-        "mode_to",
-        "now",
-        "on",
-        "acts",
-        "scope",
-        "root",
-        "rewritten",
-    }
-    | {"since", "restarts", "last", "hosts", "gate", "verdict", "hold", "decision"}
-)
+ACTED_ON: Final = {
+    "acts", "after", "before", "check", "decision", "folders", "gate", "hold", "hosts", "key", "kind", "last", "leaves",
+    "made", "mode_after", "mode_before", "mode_to", "name", "now", "on", "original", "path", "restarts", "rewritten",
+    "root", "scope", "since", "to", "undo", "unit", "units", "verdict", "written",
+}  # fmt: skip
 """What a resumed run or a rollback acts on: it stands there as it is, or the event is refused."""
 TORN = "torn"
 """The event that tells of a tail which was cut off; ``bytes``: how many."""
+_NEW_FOLDERS: Final = 3
+"""The change's folder, that of all changes and the project's own: the first two may be as new as the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +98,8 @@ class Journal:
             file.flush()
             os.fsync(file.fileno())
         if not whole:
-            _sync_folder(self._path.parent)
+            for folder in self._path.parents[:_NEW_FOLDERS]:
+                _sync_folder(folder)
         return event
 
     def _event(self, number: int, previous: str, what: str, host: str | None, detail: dict[str, Any]) -> Event:
@@ -192,7 +168,7 @@ def _lines(data: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Put a new file's name on the disk, too."""
+    """Put the names of what is new in it on the disk, too."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -3,7 +3,6 @@
 import json
 import multiprocessing
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -220,13 +219,13 @@ def test_two_writers_at_once_keep_one_chain(path: Path) -> None:
 
 
 def spy_on_fsync(monkeypatch: pytest.MonkeyPatch, path: Path) -> list[tuple[str, int]]:
-    """Note what kind of file was synced, and how many whole lines the journal had at that moment."""
+    """Note which file or folder was synced, and how many whole lines the journal had at that moment."""
     synced: list[tuple[str, int]] = []
     real: Callable[[int], None] = os.fsync
 
     def fsync(handle: int) -> None:
-        kind = "folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file"
-        synced.append((kind, path.read_bytes().count(b"\n")))
+        name = next(each.name for each in (path, *path.parents) if os.path.samestat(each.stat(), os.fstat(handle)))
+        synced.append((name, path.read_bytes().count(b"\n")))
         real(handle)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -237,9 +236,11 @@ def test_the_disk_has_an_event_before_write_returns(path: Path, monkeypatch: pyt
     synced = spy_on_fsync(monkeypatch, path)
     writer = Journal(path, "p")
     writer.write("intent")
-    assert synced == [("file", 1), ("folder", 1)]  # a new file's name is on the disk only with its folder
+    # a new file's name is on the disk only with its folder, and that one's with the folder above
+    above = [path.parent.name, path.parents[1].name, path.parents[2].name]
+    assert synced == [("journal.jsonl", 1), *((folder, 1) for folder in above)]
     writer.write("done")
-    assert synced[2:] == [("file", 2)]
+    assert synced[4:] == [("journal.jsonl", 2)]
 
 
 def test_an_event_that_the_disk_refused_stops_the_run(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
