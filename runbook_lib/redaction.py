@@ -93,6 +93,8 @@ def _pattern(secret: str) -> re.Pattern[str]:
 _NAME: Final = (
     r"[aApPsStT](?i:(?<=a)pi_?key|(?<=p)(?:assw(?:or)?d|assphrase|rivate_?key)|(?<=s)ecret(?:_?key)?|(?<=t)oken)"
 )
+# Names like these hold one in JSON; elsewhere PWD is a shell's directory, and a cookie something to eat.
+_NAME_IN_JSON: Final = r"[cClLpP](?i:(?<=c)ookie|(?<=l)isten_?key|(?<=p)wd)"
 _MARK: Final = r"(?:\\*[\"']|&(?:quot|#34|#39|#x27);)"  # with the backslashes of JSON within JSON, or as HTML
 _ASSIGNS: Final = rf"(?P<lead>{_MARK}?[ \t]*[:=]\s*)"
 
@@ -143,6 +145,12 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = (
         ),
         _mask_value,
     ),
+    (
+        re.compile(
+            rf"(?P<name>{_NAME_IN_JSON})(?P<lead>{_MARK}[ \t]*:\s*)(?P<value>{_quoted('v')}|{_LIST}|-?\d[\d.eE+-]*)",
+        ),
+        _mask_value,
+    ),
     (  # one bare word to the end of a line, in YAML, ini, .env or a diff of those
         re.compile(
             rf"(?im)^([-+ \t>]*(?:export[ \t]+)?[\w.-]{{0,40}}?{_NAME}[ \t]*[:=][ \t]*){_PLAIN_WORD}"
@@ -171,7 +179,11 @@ _SHAPES: Final[tuple[tuple[re.Pattern[str], _Replacement], ...]] = (
         rf"\1{MASK}\2",
     ),
     (re.compile(r"(?i)([?&](?:\w{0,20}token|api_?key|signature|secret|password)=)[^&\s\"'#<>\\•]+"), rf"\1{MASK}"),
-    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]{1,80}:)[^\s/@\"'<>•]+(?=@)"), rf"\1{MASK}"),
+    # where messages are sent to: who knows such an address may send some
+    (re.compile(r"(\bdiscord(?:app)?\.com\\*/api\\*/(?:v\d+\\*/)?webhooks\\*/\d+\\*/)[\w-]+"), rf"\1{MASK}"),
+    (re.compile(r"(/with\\*/key\\*/)[\w-]{8,}"), rf"\1{MASK}"),  # IFTTT
+    (re.compile(r"(/bot\d{5,}:)[\w-]{20,}"), rf"\1{MASK}"),  # Telegram
+    (re.compile(r"(?i)(\b[a-z][a-z0-9+.-]{1,20}:(?:\\*/){2}[^\s/:@\"'<>\\]{0,80}:)[^\s/@\"'<>•]+(?=@)"), rf"\1{MASK}"),
     (
         re.compile(r"(?i)(authorization\\*[\"']?\s*[:=]\s*\\*[\"']?(?:bearer|basic|token|digest)[ \t]+)[^\"'\r\n\\•]+"),
         rf"\1{MASK}",
