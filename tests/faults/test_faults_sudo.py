@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from faulty_lab import Lab, host_settings, tree
 
 from runbook_lib.change.engine import Engine
-from runbook_lib.change.journal import Journal
+from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.resources import File, Wanted
 from runbook_lib.errors import PrivilegeRefused
 from runbook_lib.params.model import SecretRef
@@ -98,12 +99,16 @@ def test_refused_in_the_middle(start: Start, journal: Journal, before: str, afte
     sudoers = lab.settings["75"].sudoers
     allowed = sudoers.read_text()
 
-    def withdraw() -> None:
-        sudoers.write_text(allowed.replace(before, after))
+    class Withdrawing(Journal):
+        def write(self, what: str, host: str | None = None, **detail: Any) -> Event:
+            event = super().write(what, host, **detail)
+            if what == "intent":  # it was allowed when the host was looked at last
+                sudoers.write_text(allowed.replace(before, after))
+            return event
 
     plan = Engine(journal, "user").plan(session, wanted(lab))
     with pytest.raises(PrivilegeRefused) as caught:
-        Engine(journal, "user", withdraw).apply(session, plan, wanted(lab))
+        Engine(Withdrawing(journal.path, "20_change"), "user").apply(session, plan, wanted(lab))
     assert str(caught.value) == f"75: sudo refused: {said}{CHECK}"
     assert untouched(lab)
     *_, failed = journal.events()
