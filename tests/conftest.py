@@ -25,6 +25,7 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put tests that start bots into one group, which one worker runs in order, unless a test names its own."""
     left_out = [] if config.getoption("--whole-sweep") else [i for i in items if i.get_closest_marker("whole_sweep")]

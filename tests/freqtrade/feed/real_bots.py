@@ -120,7 +120,7 @@ def config(bot: str, paths: Paths, feed: Mapping[str, float]) -> dict[str, Any]:
             "name": "binance",
             "enable_ws": False,
             "only_from_ccxt": True,
-            "pair_whitelist": OWNED.get(bot, list(PAIRS) if bot == FED else ["BTC/USDT"]),
+            "pair_whitelist": OWNED.get(bot, list(PAIRS)),
             "pair_blacklist": [],
             "ccxt_config": ccxt_config(f"http://{address}", f"ws://{address}"),
         },
