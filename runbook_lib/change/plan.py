@@ -8,6 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from runbook_lib.change.resources import Command, File, Seen, SeenFile, Unit, Wanted
+from runbook_lib.errors import ApplyFailed
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
@@ -123,7 +124,8 @@ class HostPlan:
 def plan_host(wanted: Wanted, seen: Seen, *, owed: Collection[str] = ()) -> HostPlan:
     """Compare what one host should have with what was seen there.
 
-    ``owed``: units that were not restarted yet since something that they read was changed, as after a crash.
+    ``owed``: units that were not restarted yet since something that they read was changed, as after a crash. Raises
+    ApplyFailed for a unit that could not be brought up, or not be put back.
     """
     steps: list[Step] = []
     for resource in wanted.resources:
@@ -135,6 +137,12 @@ def plan_host(wanted: Wanted, seen: Seen, *, owed: Collection[str] = ()) -> Host
                 steps += [] if seen.commands[resource.name] else [CommandStep(resource)]
             case Unit():
                 before = seen.units[resource.name]
+                if before.hindrance:
+                    raise ApplyFailed(
+                        f"{resource.name} {before.hindrance}",
+                        remedy="have it enabled from a file of its own in systemd's folders; then plan again",
+                        host=wanted.host,
+                    )
                 changes = [step for step in steps if not isinstance(step, UnitStep)]
                 acts = _acts(before, stale=bool(changes) or resource.name in owed)
                 unit_files = any(isinstance(step, FileStep) and is_unit_file(step.wanted.path) for step in changes)

@@ -121,7 +121,7 @@ def _facts(plan: HostPlan) -> dict[str, Any]:
             path: {"exists": file.state.exists, "sha256": file.state.sha256, "mode": file.state.mode}
             for path, file in seen.files.items()
         },
-        "units": {name: {"active": unit.active, "enabled": unit.enabled} for name, unit in seen.units.items()},
+        "units": {name: {"active": unit.active, "enablement": unit.enablement} for name, unit in seen.units.items()},
         "commands": dict(seen.commands),
         "steps": [{"key": step.key, "act": step.describe(), "brings": _brings(step)} for step in plan.steps],
         "diff": hashlib.sha256("".join(_diff(plan.files)).encode()).hexdigest(),

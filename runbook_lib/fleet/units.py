@@ -21,6 +21,15 @@ _PROPERTIES: Final = (
 # A login without a seat, as by SSH, may lack the variable that leads to the user's own manager.
 _RUNTIME: Final = 'export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-/run/user/$(id -u)}"; '
 _PLAIN: Final = "LC_ALL=C TZ=UTC "
+_HINDRANCES: Final = {
+    "masked": "is masked: it cannot be started",
+    "masked-runtime": "is masked until the next boot: it cannot be started",
+    "linked": "is linked from elsewhere: to disable it again would remove the link",
+    "linked-runtime": "is linked from elsewhere until the next boot: to disable it again would remove the link",
+    "enabled-runtime": "is enabled until the next boot only: to disable it again would not bring that back",
+    "generated": "is made by a generator: it cannot be enabled",
+    "transient": "is transient: it cannot be enabled",
+}
 _STAMP: Final = re.compile(r"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.\d+)? (\S+)")
 
 
@@ -29,15 +38,16 @@ class UnitState:
     """A unit as systemd tells it.
 
     ``load``: loaded, not-found, bad-setting, masked ...; ``active``: active, failed, activating ...; ``sub``: running,
-    auto-restart ...; ``main_pid``: 0 if none; ``restarts``: by systemd itself; ``active_since``: unix seconds;
-    ``needs_reload``: its file was changed since systemd read it.
+    auto-restart ...; ``enablement``: enabled, disabled, static, masked ..., empty without a file; ``main_pid``: 0 if
+    none; ``restarts``: by systemd itself; ``active_since``: unix seconds; ``needs_reload``: its file was changed since
+    systemd read it.
     """
 
     name: str
     load: str
     active: str
     sub: str
-    enabled: bool
+    enablement: str
     main_pid: int
     restarts: int
     result: str
@@ -48,6 +58,16 @@ class UnitState:
     def exists(self) -> bool:
         """Whether systemd has a file for it."""
         return self.load != "not-found"
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it starts with the host."""
+        return self.enablement in {"enabled", "alias"}
+
+    @property
+    def hindrance(self) -> str:
+        """Why it cannot be enabled, started and be put back as it was (systemctl(1), is-enabled); empty if it can."""
+        return _HINDRANCES.get(self.enablement, "")
 
     @property
     def running(self) -> bool:
@@ -169,7 +189,7 @@ def parse(text: str, names: Iterable[str], host: str) -> Iterator[UnitState]:
             load=block["LoadState"],
             active=block["ActiveState"],
             sub=block.get("SubState", ""),
-            enabled=block.get("UnitFileState", "") in {"enabled", "enabled-runtime", "linked", "alias"},
+            enablement=block.get("UnitFileState", ""),
             main_pid=int(block.get("MainPID") or 0),
             restarts=int(block.get("NRestarts") or 0),
             result=block.get("Result", ""),

@@ -15,7 +15,7 @@ from runbook_lib.errors import CommandFailed
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import CommandResult, FileState
 
-UNIT = UnitState("", "loaded", "active", "running", True, 7, 0, "success", 1.0, False)
+UNIT = UnitState("", "loaded", "active", "running", "enabled", 7, 0, "success", 1.0, False)
 
 
 def unit(name: str = "bot.service", **changed: Any) -> UnitState:
@@ -203,8 +203,8 @@ class MemoryUnits:
         stale = self._host.loaded != self._host.unit_files()
         return {
             name: unit(
-                name, active=one.active, sub=one.sub, enabled=one.enabled, main_pid=one.main_pid, restarts=one.restarts,
-                needs_reload=stale,
+                name, active=one.active, sub=one.sub, enablement="enabled" if one.enabled else "disabled",
+                main_pid=one.main_pid, restarts=one.restarts, needs_reload=stale,
             )
             for name in names
             for one in [self._host.unit(name)]

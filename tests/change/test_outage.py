@@ -23,7 +23,7 @@ from runbook_lib.runner.standing import fates
 NAME = "producer.service"
 
 
-RUNS = UnitState(NAME, "loaded", "active", "running", True, 7, 0, "success", 1.0, False)
+RUNS = UnitState(NAME, "loaded", "active", "running", "enabled", 7, 0, "success", 1.0, False)
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 
 from runbook_lib.change.plan import Act, HostPlan, Step, changed_since, is_unit_file, plan_host
 from runbook_lib.change.resources import Command, File, Seen, SeenFile, Unit, Wanted
-from runbook_lib.errors import ParamsError
+from runbook_lib.errors import ApplyFailed, ParamsError
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
@@ -29,7 +29,7 @@ def absent(file: File) -> SeenFile:
 
 
 def unit(name: str = "bot.service", **changed: Any) -> UnitState:
-    return replace(UnitState(name, "loaded", "active", "running", True, 7, 0, "success", 1.0, False), **changed)
+    return replace(UnitState(name, "loaded", "active", "running", "enabled", 7, 0, "success", 1.0, False), **changed)
 
 
 def seen(*files: SeenFile, nat: bool = True, **changed: Any) -> Seen:
@@ -75,7 +75,7 @@ def test_a_command_is_done_where_its_check_does_not_hold() -> None:
 
 
 def test_steps_have_the_order_of_what_is_wanted() -> None:
-    made = plan(absent(UNIT_FILE), absent(CONFIG), nat=False, enabled=False)
+    made = plan(absent(UNIT_FILE), absent(CONFIG), nat=False, enablement="disabled")
     keys = [step.key for step in made.steps]
     assert keys == [f"file:{CONFIG.path}", f"file:{UNIT_FILE.path}", "command:nat", "unit:bot.service"]
     assert [step.wanted for step in made.files] == [CONFIG, UNIT_FILE]
@@ -126,12 +126,12 @@ NEW = (absent(CONFIG),)
         ({"active": "inactive"}, (), (), (Act.START,)),
         ({"active": "failed"}, (), (), (Act.START,)),
         ({"active": "activating"}, (), (), (Act.START,)),
-        ({"enabled": False}, (), (), (Act.ENABLE,)),
-        ({"enabled": False, "active": "inactive"}, (), (), (Act.ENABLE, Act.START)),
+        ({"enablement": "disabled"}, (), (), (Act.ENABLE,)),
+        ({"enablement": "disabled", "active": "inactive"}, (), (), (Act.ENABLE, Act.START)),
         ({"active": "inactive"}, NEW, (), (Act.START,)),
         ({"active": "failed"}, NEW, ("bot.service",), (Act.START,)),
         ({"active": "activating"}, NEW, (), (Act.RESTART,)),
-        ({"enabled": False}, NEW, (), (Act.ENABLE, Act.RESTART)),
+        ({"enablement": "disabled"}, NEW, (), (Act.ENABLE, Act.RESTART)),
         ({}, (), ("bot.service",), (Act.RESTART,)),
         ({"active": "deactivating"}, (), ("bot.service",), (Act.RESTART,)),
         ({}, NEW, ("bot.service",), (Act.RESTART,)),
@@ -167,7 +167,35 @@ def test_a_unit_that_comes_up_does_not_restart_the_next() -> None:
 
 
 def test_acts_are_told_in_their_order() -> None:
-    assert plan(enabled=False, active="inactive").describe() == ["enable and start bot.service"]
+    assert plan(enablement="disabled", active="inactive").describe() == ["enable and start bot.service"]
+
+
+@pytest.mark.parametrize(
+    ("enablement", "said"),
+    [
+        ("masked", "is masked: it cannot be started"),
+        ("masked-runtime", "masked until the next boot"),
+        ("linked", "would remove the link"),
+        ("linked-runtime", "would remove the link"),
+        ("enabled-runtime", "until the next boot only"),
+        ("generated", "cannot be enabled"),
+        ("transient", "cannot be enabled"),
+    ],
+)
+def test_a_unit_that_could_not_be_put_back_is_refused_before_anything_is_touched(enablement: str, said: str) -> None:
+    with pytest.raises(ApplyFailed, match=said) as refused:
+        plan(enablement=enablement)
+    assert (refused.value.host, "plan again" in refused.value.remedy) == ("75", True)
+
+
+@pytest.mark.parametrize("enablement", ["enabled", "alias"])
+def test_a_unit_that_starts_with_the_host_is_not_enabled_again(enablement: str) -> None:
+    assert plan(enablement=enablement).empty
+
+
+@pytest.mark.parametrize("enablement", ["disabled", "static", "indirect", ""])
+def test_a_unit_that_does_not_is_enabled(enablement: str) -> None:
+    assert plan(enablement=enablement).describe() == ["enable bot.service"]
 
 
 def test_a_plan_fits_as_long_as_nothing_has_changed() -> None:
@@ -192,7 +220,7 @@ def test_a_plan_fits_as_long_as_nothing_has_changed() -> None:
         ),
         (seen(), seen(there(UNIT_FILE, b"by hand")), f"{UNIT_FILE.path} was edited"),
         (seen(), seen(active="failed"), "bot.service was active, enabled and is failed, enabled"),
-        (seen(enabled=False), seen(), "bot.service was active, not enabled and is active, enabled"),
+        (seen(enablement="disabled"), seen(), "bot.service was active, not enabled and is active, enabled"),
         (seen(nat=False), seen(), "nat was done by somebody else"),
         (seen(), seen(nat=False), "nat was undone by somebody else"),
     ],

@@ -32,7 +32,7 @@ def state(path: str, data: bytes | None, mode: int = 0o644) -> SeenFile:
 
 
 def seen(data: bytes | None = b"old", mode: int = 0o600, *, nat: bool = False, **unit: Any) -> Seen:
-    bot = UnitState("bot.service", "loaded", "active", "running", True, 7, 0, "success", 1.0, False)
+    bot = UnitState("bot.service", "loaded", "active", "running", "enabled", 7, 0, "success", 1.0, False)
     return Seen({CONFIG.path: state(CONFIG.path, data, mode)}, {"bot.service": replace(bot, **unit)}, {"nat": nat})
 
 
@@ -105,7 +105,7 @@ def test_a_plan_still_fits_as_long_as_nothing_has_changed(path: Path) -> None:
         (seen(None), "75: bot/config.json was removed"),
         (seen(mode=0o644), "75: bot/config.json was set to mode 0644"),
         (seen(active="failed"), "75: bot.service was active, enabled and is failed, enabled"),
-        (seen(enabled=False), "75: bot.service was active, enabled and is active, not enabled"),
+        (seen(enablement="disabled"), "75: bot.service was active, enabled and is active, not enabled"),
         (seen(nat=True), "75: nat was done by somebody else"),
     ],
 )

@@ -276,7 +276,7 @@ def at(path: str, data: bytes | None, mode: int = 0o644) -> SeenFile:
 
 
 KEPT = {"kept/old": at("kept/old", b"old", 0o600), "kept/new": at("kept/new", b"new")}
-UP = UnitState("bot", "loaded", "active", "running", True, 7, 0, "success", 1.0, False)
+UP = UnitState("bot", "loaded", "active", "running", "enabled", 7, 0, "success", 1.0, False)
 REPLACED = told(wrote("a", b"old", b"new"), file_event("done", "a"))
 CREATED = told(wrote("a", None, b"new", "d", "d/e"), file_event("done", "a"))
 
@@ -389,7 +389,7 @@ def test_an_original_that_is_gone_or_another_is_told_unless_the_file_is_to_be_ke
         ("activating", True, UP, "restart bot"),
         ("active", True, replace(UP, active="failed"), "start bot"),
         ("active", True, replace(UP, active="inactive"), "start bot"),
-        ("active", True, replace(UP, enabled=False), "enable and restart bot"),
+        ("active", True, replace(UP, enablement="disabled"), "enable and restart bot"),
         ("active", False, UP, "disable bot, restart bot"),
         ("inactive", True, UP, "stop bot"),
         ("failed", True, UP, "stop bot"),
@@ -398,7 +398,7 @@ def test_an_original_that_is_gone_or_another_is_told_unless_the_file_is_to_be_ke
         ("inactive", False, replace(UP, active="inactive"), "disable bot"),
         ("inactive", False, replace(UP, active="failed"), "forget the failure of and disable bot"),
         ("failed", False, replace(UP, active="failed"), "disable bot"),
-        ("inactive", False, replace(UP, active="inactive", enabled=False), ""),
+        ("inactive", False, replace(UP, active="inactive", enablement="disabled"), ""),
     ],
 )
 def test_a_unit_runs_and_is_enabled_as_before(before: str, enabled: bool, now: UnitState, acts: str) -> None:
@@ -521,7 +521,7 @@ def test_all_of_it_goes_back_in_order() -> None:
         (told(acted("bot", "active", enabled=True)), seen(bot=replace(UP, active="activating")), []),
         (
             told(acted("bot", "active", enabled=True)),
-            seen(bot=replace(UP, active="failed", enabled=False)),
+            seen(bot=replace(UP, active="failed", enablement="disabled")),
             ["bot is failed, not enabled and was active, enabled"],
         ),
     ],

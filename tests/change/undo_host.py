@@ -292,7 +292,9 @@ class WorldUnits:
         subs = {"active": "running", "failed": "failed", "activating": "auto-restart"}
         sub = subs.get(unit.active, "dead")
         stale = name in self._world.loaded and self._world.loaded[name] != (file and file.data)
-        return UnitState(name, load, unit.active, sub, unit.enabled, 7, 0, "success", None, stale)
+        return UnitState(
+            name, load, unit.active, sub, "enabled" if unit.enabled else "disabled", 7, 0, "success", None, stale
+        )
 
     def _file(self, name: str) -> bytes:
         if f"{UNITS}/{name}" not in self._world.files:

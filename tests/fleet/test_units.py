@@ -74,8 +74,8 @@ def _calls(host: SshHost) -> list[str]:
 
 def test_what_systemd_shows_is_read() -> None:
     running, failed, none = parse(SHOWN, ["freqtrade", "other.service", "none"], "73")
-    assert running == UnitState("freqtrade", "loaded", "active", "running", True, 4711, 2, "success", SINCE, False)
-    assert failed == UnitState("other.service", "loaded", "failed", "failed", False, 0, 5, "exit-code", None, True)
+    assert running == UnitState("freqtrade", "loaded", "active", "running", "enabled", 4711, 2, "success", SINCE, False)
+    assert failed == UnitState("other.service", "loaded", "failed", "failed", "disabled", 0, 5, "exit-code", None, True)
     assert (running.exists, running.running, failed.exists, failed.running) == (True, True, True, False)
     assert (none.exists, none.running, none.active_since) == (False, False, None)
 

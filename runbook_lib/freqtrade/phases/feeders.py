@@ -16,9 +16,9 @@ def service(host: str, unit: UnitState) -> Check:
     """Check that the feeder's unit is the one that runs it: its config is edited before the unit is restarted."""
     return holds(
         "service",
-        passed=unit.load == "loaded" and unit.active in {"active", "activating"},
+        passed=unit.load == "loaded" and unit.active in {"active", "activating"} and not unit.hindrance,
         expected=f"{unit.name} loaded and active",
-        observed=f"{unit.load}, {unit.active}",
+        observed=f"{unit.load}, {unit.active}" + (f"; it {unit.hindrance}" if unit.hindrance else ""),
         host=host,
         remedy=f"name the unit that runs this feeder under consumers.{host}.unit",
     )

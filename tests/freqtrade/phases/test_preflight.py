@@ -53,7 +53,7 @@ def facts(host: str, **changed: Any) -> probes.HostFacts:
 
 
 def unit(name: str, load: str = "loaded", active: str = "active") -> UnitState:
-    return UnitState(name, load, active, "running", True, 7, 0, "success", 1.0, False)
+    return UnitState(name, load, active, "running", "enabled", 7, 0, "success", 1.0, False)
 
 
 def observed(host: str, *, config: str = SOUND, errors: tuple[str, ...] = (), **changed: Any) -> Observed:
@@ -120,6 +120,11 @@ REFUSALS: dict[str, tuple[str, Observed | RunbookError, str]] = {
     "unknown key": ("75", observed("75", config=SOUND.replace('"name"', '"use_ws": true, "name"')), "use_ws"),
     "placeholder": ("75", observed("75", config=SOUND.replace("Zk3v9QeT7xLr2PwY", "change_me_token")), "ws_token"),
     "unit of another name": ("75", observed("75", unit=unit("bot.service", "not-found", "inactive")), "not-found"),
+    "unit that could not be put back": (
+        "75",
+        observed("75", unit=replace(unit("freqtrade.service"), enablement="linked")),
+        "to disable it again would remove the link",
+    ),
     "unit that does not run": ("75", observed("75", unit=unit("bot.service", active="failed")), "failed"),
     "no request log": ("75", observed("75", config=SOUND.replace("DEBUG", "INFO")), "request log no such log"),
     "schema": ("75", observed("75", errors=("stake_amount: is a required property",)), "stake_amount"),
