@@ -76,6 +76,9 @@ class Feed(Model):
     takeover_seconds: float = Field(
         10.0, gt=0, description="how long a producer waits for the other one, before it downloads in its place"
     )
+    start_seconds: float = Field(
+        20.0, ge=0, description="how long a consumer that starts waits for a first producer to come up"
+    )
     wait_seconds: float = Field(20.0, gt=0, description="how long a consumer waits for a live producer's candle")
     weight_per_minute: float = Field(
         1200.0, gt=0, description="request weight that one bot's candles may cost at the exchange in a minute"

@@ -17,6 +17,7 @@ READ_THOUGH_UNLISTED: Final[frozenset[str]] = frozenset(
         # read by the feed that this runbook deploys
         "candle_feed.settle_seconds", "candle_feed.wait_seconds", "candle_feed.hedge_seconds",
         "candle_feed.takeover_seconds", "candle_feed.clock_seconds", "candle_feed.weight_per_minute",
+        "candle_feed.start_seconds",
         # configuration/configuration.py _process_logging_options, loggers/__init__.py
         "verbosity", "logfile", "print_colorized",
         # loggers/__init__.py hands the whole section to logging.config.dictConfig

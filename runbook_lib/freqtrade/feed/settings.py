@@ -19,6 +19,7 @@ class FeedSettings:
     ``wait_seconds``: how long after that a consumer waits for producers that live.
     ``hedge_seconds``: how long after that it asks the pair's own producer alone, before it asks the other one, too.
     ``takeover_seconds``: how long after that a producer waits for the other one before it downloads in its place.
+    ``start_seconds``: how long a consumer that starts waits for a first producer to come up.
     ``clock_seconds``: how far a producer's clock may differ from the asker's.
     ``weight_per_minute``: request weight that this bot's candles may cost at the exchange in a minute.
     """
@@ -27,6 +28,7 @@ class FeedSettings:
     wait_seconds: float = 20.0
     hedge_seconds: float = 4.0
     takeover_seconds: float = 10.0
+    start_seconds: float = 20.0
     clock_seconds: float = 0.5
     weight_per_minute: float = 1200.0
 

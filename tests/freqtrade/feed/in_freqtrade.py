@@ -265,6 +265,7 @@ def main(path: str) -> dict[str, Any]:
     exchange = ExchangeResolver.load_exchange(config, validate=False)
     dp, served = server(config, exchange)
     dp.add_pairlisthandler(SimpleNamespace(whitelist=[PAIR]))
+    alone = {**config, "candle_feed": {**config["candle_feed"], "start_seconds": 0}}  # its producers never come up
     return {
         "version": freqtrade.__version__,
         "config": {
@@ -278,12 +279,12 @@ def main(path: str) -> dict[str, Any]:
         "producer's bases": [base.__name__ for base in type(none).__mro__[:3]],
         "whitelist": list(dp.current_whitelist()),
         "dp's exchange": dp._exchange is exchange,
-        "hooks": hooks(config),
+        "hooks": hooks(alone),
         "server": served,
         "downloads": downloads(exchange),
         "twin": twins(exchange, config),
         "producer": producer(config),
-        "consumer": consumer(config),
+        "consumer": consumer(alone),
     }
 
 

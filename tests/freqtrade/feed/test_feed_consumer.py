@@ -254,6 +254,29 @@ async def test_without_a_producer_the_exchange_is_asked_as_before(
     assert state["newest_candle_ms"]["BTC/USDT 1m"] % STEP == 0
 
 
+async def test_one_that_starts_before_its_producers_waits_for_one(
+    make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    link.trouble = Reason.DEAD
+    threading.Timer(0.5, lambda: setattr(link, "trouble", None)).start()
+    bot = make()
+    bot.strategy.ft_bot_start()
+    assert link.trouble is None
+    assert len(await bot.fetch()) == 1000
+    assert bot.asked == []
+    assert "no producer is up yet, waiting 20 s for one" in caplog.text
+
+
+async def test_one_that_shall_not_wait_for_producers_downloads_at_once(make: Callable[..., Bot], link: Link) -> None:
+    link.trouble = Reason.DEAD
+    bot = make(candle_feed={"settle_seconds": 0, "start_seconds": 0})
+    begun = time.monotonic()
+    bot.strategy.ft_bot_start()
+    assert time.monotonic() - begun < 5
+    assert len(await bot.fetch()) == 2
+
+
 @pytest.mark.parametrize("told", [Reason.CLOCK, Reason.DEAD])
 async def test_a_clock_that_is_known_to_be_wrong_is_not_blamed_on_the_producers(
     make: Callable[..., Bot], link: Link, caplog: pytest.LogCaptureFixture, told: Reason

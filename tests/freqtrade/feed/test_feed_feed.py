@@ -16,8 +16,8 @@ from virtual_time import now, run
 from runbook_lib.freqtrade.feed.candle.series import Key, Row
 from runbook_lib.freqtrade.feed.candle.times import Window, window
 from runbook_lib.freqtrade.feed.candle.wire import MOST_WANTS, Ask
-from runbook_lib.freqtrade.feed.peers.client import Client
-from runbook_lib.freqtrade.feed.peers.feed import Feed
+from runbook_lib.freqtrade.feed.peers.client import PROBE_SECONDS, Client
+from runbook_lib.freqtrade.feed.peers.feed import AGAIN_SECONDS, Feed
 from runbook_lib.freqtrade.feed.reasons import Reason
 from runbook_lib.freqtrade.feed.settings import FeedSettings
 
@@ -94,6 +94,48 @@ def test_serves_at_once_what_is_there() -> None:
         await world.feed.stop()
         assert world.first.closed
         assert world.second.closed
+
+    play(scene)
+
+
+def test_one_that_starts_before_all_others_waits_for_the_first_to_come_up() -> None:
+    async def scene() -> None:
+        world = Scene(after=5)
+        world.first.dead = world.second.dead = True
+        world.first.take(NEWEST)
+        world.at(5 + 9, lambda: setattr(world.first, "dead", False))
+        await world.feed.start()
+        assert await world.feed.first_up()
+        assert 9 <= now() < 9 + PROBE_SECONDS[Reason.DEAD] + AGAIN_SECONDS
+        assert newest_closed(await world.ask()) == NEWEST
+        await world.feed.stop()
+
+    play(scene)
+
+
+def test_one_whose_producers_stay_down_starts_without_them() -> None:
+    async def scene() -> None:
+        world = Scene(after=5)
+        world.first.dead = world.second.dead = True
+        await world.feed.start()
+        assert not await world.feed.first_up()
+        assert SETTINGS.start_seconds <= now() < SETTINGS.start_seconds + 2 * AGAIN_SECONDS
+        assert await world.ask() is Reason.DEAD
+        await world.feed.stop()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("replies", [None, (401, b"no"), (409, b"another market")])
+def test_nobody_is_waited_for_who_is_up_or_will_never_answer(replies: tuple[int, bytes] | None) -> None:
+    async def scene() -> None:
+        world = Scene(after=5)
+        world.first.dead, world.second.replies = True, replies
+        await world.feed.start()
+        begun = now()
+        assert await world.feed.first_up() is (replies is None)
+        assert now() == begun
+        await world.feed.stop()
 
     play(scene)
 

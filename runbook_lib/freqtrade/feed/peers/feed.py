@@ -119,6 +119,17 @@ class Feed:
         await asyncio.gather(*[link.ask() for link in self.links])
         self._watching = [asyncio.create_task(link.watch()) for link in self.links]
 
+    async def first_up(self) -> bool:
+        """Wait until a producer lives, as long as all are down; say whether one does.
+
+        After a power cut all hosts start at once: a consumer that is ahead of them would download all that it lacks.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self.settings.start_seconds
+        while all(link.trouble is Reason.DEAD for link in self.links) and loop.time() < end:  # noqa: ASYNC110 - a link is looked at, it calls nobody
+            await asyncio.sleep(AGAIN_SECONDS)
+        return any(link.trouble is None for link in self.links)
+
     async def stop(self) -> None:
         """End what ``start`` began, and close the links."""
         for task in self._watching:
