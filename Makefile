@@ -12,7 +12,7 @@ rehearse: $(RUNBOOK_READY) $(BOTS_READY)  ## the whole migration on real freqtra
 	@$(BIN)/runbook rehearse $(ARGS)
 
 test: check $(BOTS_READY) $(PREVIOUS_READY)  ## everything that must hold before a change lands
-	@$(BIN)/pytest -n 4 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 4 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 sweep: $(RUNBOOK_READY) $(BOTS_READY)  ## a change struck down at every event in every way; `make test` does it in one way each
 	@$(BIN)/pytest -n 2 --dist loadgroup tests/sweep tests/end_to_end/test_struck_down.py --whole-sweep $(ARGS)

@@ -7,6 +7,8 @@ import signal
 import hypothesis
 import pytest
 
+LONGEST = ("struck", "whole", "fed", "bots")
+
 hypothesis.settings.register_profile("shared machine", deadline=None)  # bots run beside: how long says nothing
 hypothesis.settings.load_profile("shared machine")
 
@@ -35,3 +37,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("bots") is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group("bots"))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    """Return a test's turn: groups that wait for candles come first, the longest before all, and none alone at last."""
+    group = item.get_closest_marker("xdist_group")
+    return LONGEST.index(group.args[0]) if group is not None and group.args[0] in LONGEST else len(LONGEST)
