@@ -23,6 +23,8 @@ UNITS = {
     "latency_ms": "milliseconds, median",
 }
 """Name of a figure without _before or _after -> what it counts."""
+TOLD = UNITS | {"compared_cells": "cells of candles"}
+"""The same, with what the others rest on."""
 
 
 def figures(before: Reading | None, after: Reading | None, consumers: list[str]) -> dict[str, float | None]:

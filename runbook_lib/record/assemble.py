@@ -19,6 +19,8 @@ from runbook_lib.record.plain import checks, claims
 from runbook_lib.record.sections import items
 from runbook_lib.values import Claim, Verdict
 
+_ELAPSED = ("elapsed_seconds", "seconds from the first notebook to the last")
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -80,7 +82,7 @@ def assemble(folder: ChangeFolder, ending: Ending, last_words: Callable[[Record]
         verdict=verdict,
         sentence=record.sentence,
         claims=record.claims,
-        figures=tuple(_figures(record.figures, latest.get("figure_units", []))),
+        figures=tuple(_figures(record.figures, [*latest.get("figure_units", []), _ELAPSED])),
         charts=tuple(scraps.read_chart(folder, name) for name in latest.get("headline", [])),
         sections=tuple(_section(folder, notebook, glued[notebook.name]) for notebook in notebooks),
         leftovers=tuple(f"{name} was not run" for name in ending.not_run),

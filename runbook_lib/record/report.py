@@ -30,6 +30,7 @@ from runbook_lib.view.tables import fold
 _RUNS_OR_FETCHES: Final = re.compile(
     r"""<(?:script|foreignObject|iframe)\b|\bon\w+\s*=|href\s*=\s*["'](?!#)""", re.IGNORECASE
 )
+_LEAST_PERCENT: Final = 0.1  # a smaller change is not told more exactly
 _LOG_SHOWN: Final = 6  # lines; a longer log is folded
 
 
@@ -55,7 +56,10 @@ class Figure:
         if not self.before:
             return ""
         percent = (self.after - self.before) / self.before * 100
-        return f"{'+' if percent > 0 else '−'}{cells.rounded(float(f'{abs(percent):.3g}'))}\u202f%"
+        sign = "+" if percent > 0 else "−"
+        if abs(percent) < _LEAST_PERCENT:
+            return f"{sign}< {_LEAST_PERCENT}\u202f%"
+        return f"{sign}{cells.rounded(float(f'{abs(percent):.3g}'))}\u202f%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +94,8 @@ class Report:
 
     @property
     def tiles(self) -> tuple[Figure, ...]:
-        """The first figures that moved, at most four; if none did, the first that there was a before of."""
-        moved = tuple(figure for figure in self.figures if figure.change not in ("", "unchanged"))
-        return (moved or tuple(figure for figure in self.figures if figure.before is not None))[:4]
+        """The first figures that there was a before of, at most four; what was nothing and is nothing is left out."""
+        return tuple(figure for figure in self.figures if figure.change and (figure.before or figure.after))[:4]
 
 
 def write(folder: ChangeFolder, report: Report) -> None:

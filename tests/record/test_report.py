@@ -107,11 +107,11 @@ def test_evidence_links_to_what_is_in_the_record_and_to_nothing_else() -> None:
     assert "charts/none.svg" in page.text
 
 
-def test_the_figures_at_the_top_are_those_that_moved() -> None:
-    still, unknown = Figure("still", "n", 3, 3), Figure("unknown", "n", None, 3)
+def test_the_figures_at_the_top_are_the_first_that_say_something() -> None:
+    still, nothing, unknown = Figure("still", "n", 3, 3), Figure("nothing", "n", 0, 0), Figure("unknown", "n", None, 3)
     moved = tuple(Figure(f"moved {n}", "n", 4, 3) for n in range(5))
-    assert replace(REPORT, figures=(still, unknown, *moved)).tiles == moved[:4]
-    assert replace(REPORT, figures=(unknown, still)).tiles == (still,)
+    assert replace(REPORT, figures=(nothing, still, unknown, *moved)).tiles == (still, *moved[:3])
+    assert replace(REPORT, figures=(unknown, nothing)).tiles == ()
     page = report.render(replace(REPORT, figures=(unknown,)), {})
     assert 'class="tile"' not in page  # a change that was stopped before anything was measured
     assert "unknown" in page
@@ -121,6 +121,7 @@ def test_change_is_computed() -> None:
     assert Figure("n", "u", 440, 110).change == "\u221275\u202f%"
     assert Figure("n", "u", 440, 550).change == "+25\u202f%"
     assert Figure("n", "u", 3, 3).change == "unchanged"
+    assert Figure("n", "u", 4000, 4001).change == "+< 0.1\u202f%"
     assert Figure("n", "u", 0, 3).change == ""
     assert Figure("n", "u", None, 3).change == ""
 

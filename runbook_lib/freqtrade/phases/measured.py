@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from runbook_lib.freqtrade import bots, measure
@@ -87,6 +87,16 @@ def take(phase: Phase[FreqtradeSite], when: str, who: dict[str, bots.Bot]) -> Sh
         ),
         differences=tables.from_frame(detail, "Cells that differ", f"and {left} more" if left else "", exact=True),
     )
+
+
+def before_after(
+    site: FreqtradeSite, title: str, unit: str, before: Mapping[str, float | None], after: Mapping[str, float | None]
+) -> Chart:
+    """Draw both by host, in the order of the inventory: what an earlier notebook kept comes back sorted by name."""
+    drawn = [
+        {host: value for host in site.hosts if (value := values.get(host)) is not None} for values in (before, after)
+    ]
+    return charts.before_after(title, unit, *drawn)
 
 
 def soundness(site: FreqtradeSite, found: measure.Measured) -> list[Check]:

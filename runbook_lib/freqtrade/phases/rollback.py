@@ -18,7 +18,6 @@ from runbook_lib.runner import undoing
 from runbook_lib.runner.phase import Phase
 from runbook_lib.runner.undoing import Undoing
 from runbook_lib.values import Check
-from runbook_lib.view import charts
 from runbook_lib.view.charts import Chart
 from runbook_lib.view.tables import GateView, Table
 
@@ -82,9 +81,11 @@ def chart(phase: Phase[FreqtradeSite], shown: Shown) -> Chart:
     phase.keep("headline", ["undone_requests"])
     return phase.chart(
         "undone_requests",
-        charts.before_after("Candle requests, before and undone", "per candle", before.per_candle, now.per_candle)
-        if not phase.site.freqtrade.enable_ws
-        else charts.before_after("Kline streams, before and undone", "open", before.streams, now.streams),
+        measured.before_after(phase.site, "Kline streams, before and undone", "open", before.streams, now.streams)
+        if phase.site.freqtrade.enable_ws
+        else measured.before_after(
+            phase.site, "Candle requests, before and undone", "per candle", before.per_candle, now.per_candle
+        ),
     )
 
 
@@ -109,7 +110,7 @@ def gate(phase: Phase[FreqtradeSite], shown: Shown) -> GateView:
     )
     phase.keep("sentence", f"rolled back: every file and service as before, {back} again")
     phase.keep("figures", figures.figures(before, now, list(site.consumers)))
-    phase.keep("figure_units", list(figures.UNITS.items()))
+    phase.keep("figure_units", list(figures.TOLD.items()))
     return phase.gate("rolled_back", [*checks, *_quiet(site, now)])
 
 

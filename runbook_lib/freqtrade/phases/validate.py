@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -83,7 +83,7 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
     found["candle_requests_during_change"] = sum(during.best.candle_requests.values())
     found["other_requests_during_change"] = sum(during.other_calls.values())
     phase.keep("figures", found)
-    phase.keep("figure_units", list(figures.UNITS.items()))
+    phase.keep("figure_units", list(figures.TOLD.items()))
     phase.keep("sentence", _sentence(site, found))
     phase.keep("headline", ["before_after_requests", "candles_before", "candles_after", "before_after_delay"])
     return Effect(
@@ -99,13 +99,13 @@ def compare(phase: Phase[FreqtradeSite], shown: Shown) -> Effect:
         during=_during(during, after.since - before.until),
         requests_chart=phase.chart(
             "before_after_requests",
-            _chart(site, "Kline streams", "open", before.streams, after.streams)
+            measured.before_after(site, "Kline streams", "open", before.streams, after.streams)
             if site.freqtrade.enable_ws
-            else _chart(site, "Candle requests", "per candle", before.per_candle, after.per_candle),
+            else measured.before_after(site, "Candle requests", "per candle", before.per_candle, after.per_candle),
         ),
         weight_chart=phase.chart(
             "before_after_weight",
-            _chart(site, "Request weight", "per minute", before.weight_peak, after.weight_peak),
+            measured.before_after(site, "Request weight", "per minute", before.weight_peak, after.weight_peak),
         ),
         delay_chart=phase.chart(
             "before_after_delay",
@@ -137,16 +137,6 @@ def _sentence(site: FreqtradeSite, found: dict[str, float | None]) -> str:
     told = charts.change(found[f"{name}_before"] or 0, found[f"{name}_after"] or 0, words)
     cells, wrong = found["compared_cells"], found["mismatching_cells_after"]
     return f"{told}; {number(wrong)} of {number(cells)} cells differ from the exchange"
-
-
-def _chart(
-    site: FreqtradeSite, title: str, unit: str, before: Mapping[str, float | None], after: Mapping[str, float | None]
-) -> Chart:
-    """Draw hosts in the order of the inventory: what an earlier notebook kept comes back sorted by name."""
-    drawn = [
-        {host: value for host in site.hosts if (value := values.get(host)) is not None} for values in (before, after)
-    ]
-    return charts.before_after(title, unit, *drawn)
 
 
 def _requests(site: FreqtradeSite, before: Reading, after: Reading) -> Sequence[Check]:

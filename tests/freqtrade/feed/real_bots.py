@@ -57,14 +57,15 @@ class Mine(IStrategy):
         if newest == self.newest:
             return
         self.newest = newest
-        with Path("seen").open("a") as file:
-            file.write(json.dumps({"at": time.time(), "newest": newest}) + "\\n")
+        at = time.time()
         held = {f"{pair} {timeframe}".replace("/", ""): np.column_stack(
             [frame["date"].dt.as_unit("ms").astype("int64").to_numpy(np.float64),
              frame[["open", "high", "low", "close", "volume"]].to_numpy(np.float64)])
             for (pair, timeframe), frame in frames.items() if len(frame)}
         np.savez("held.tmp.npz", **held)
         Path("held.tmp.npz").replace("held.npz")
+        with Path("seen").open("a") as file:
+            file.write(json.dumps({"at": at, "newest": newest}) + "\\n")
 
     def populate_indicators(self, dataframe, metadata):
         return dataframe
@@ -156,9 +157,8 @@ async def counting() -> AsyncIterator[Exchange]:
     for market, length in product(found.venue.markets.values(), LENGTHS.values()):
         last = int(time.time()) // length
         found.venue.rows.settled(market, length // 60, last - 1000, last)
-    await found.start()
-    yield found
-    await found.stop()
+    async with found:
+        yield found
 
 
 @asynccontextmanager
