@@ -197,6 +197,13 @@ def told(night: Night, since: float) -> str:
     return "".join(f"\n    {each['at'] - since:+.1f} s {bot}: {each['what']}" for bot, each in events)
 
 
+def course(night: Night, bot: str, since: float) -> str:
+    """Return when a bot asked the exchange for candles, and of which timeframes."""
+    entries = [each for each in night.exchange.venue.ledger.entries(int(since * 1000), 2**62) if each.source == bot]
+    seconds = Counter((each.time_ms // 1000, each.interval) for each in entries if each.endpoint == "klines")
+    return ", ".join(f"{at - since:+.0f} s {count} x {interval}" for (at, interval), count in sorted(seconds.items()))
+
+
 @dataclass(frozen=True)
 class Way:
     """A way in which a producer is lost.
@@ -245,7 +252,8 @@ async def test_a_producer_is_lost_and_comes_back_and_the_consumer_never_notices(
     candle requests meanwhile {away},
     at its return {returning},
     then {back}
-    {compared} candles compared{told(night, at)}""")  # noqa: T201 - figures to read
+    {compared} candles compared{told(night, at)}
+    {LOST} asked: {course(night, LOST, at)}""")  # noqa: T201 - figures to read
 
     for stretch in (away, returning, back):
         assert stretch.asked[FED] == 0
