@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from runbook_lib.freqtrade.feed.candle.times import OVERLAP, Window
 from runbook_lib.freqtrade.feed.exchange.asked import Asked
 from runbook_lib.freqtrade.feed.exchange.budget import Need
 from runbook_lib.freqtrade.feed.exchange.direct import Blocked
-from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, UNANSWERED, Outlook
+from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, CLOCK, UNANSWERED, Outlook
 from runbook_lib.freqtrade.feed.peers.own import OwnFetch
 from runbook_lib.freqtrade.feed.reasons import Reason
 from runbook_lib.freqtrade.feed.state import FeedState
@@ -34,6 +35,7 @@ class Exchange:
     error: Exception | None = None
     meanwhile: Callable[[], None] = lambda: None
     asked: list[tuple[Asked, Need]] = field(default_factory=list)
+    unasked_for: list[str] = field(default_factory=list)
 
     async def ask(self, asked: Asked, need: Need) -> list[list[float]]:
         self.asked.append((asked, need))
@@ -44,6 +46,10 @@ class Exchange:
         return rows(asked.window.first, min(asked.window.last + STEP, FORMING))
 
     async def __call__(self, _asked: Asked, _need: Need) -> list[list[float]]:
+        return []
+
+    def unasked(self, _asked: Asked, why: Blocked) -> list[list[float]]:
+        self.unasked_for.append(str(why))
         return []
 
 
@@ -180,6 +186,19 @@ async def test_one_whose_clock_was_wrong_asks_the_exchange_what_time_it_is(bench
     assert await bench.ask()
     assert (len(bench.exchange.asked), bench.others) == (1, [])
     assert bench.store.newest(KEY) == FORMING - STEP
+
+
+async def test_as_long_as_its_clock_is_wrong_it_looks_now_and_then(bench: Bench) -> None:
+    bench.wrong = True
+    for _ in range(25):  # rounds of a bot to which candles seem to be missing
+        await asyncio.gather(bench.ask(), bench.ask())
+        bench.now += 5
+    assert len(bench.exchange.asked) == 13
+    assert set(bench.exchange.unasked_for) == {CLOCK}
+    assert not bench.others
+    bench.now -= 3600  # somebody sets it, and not right
+    assert await bench.ask()
+    assert len(bench.exchange.asked) == 14
 
 
 async def test_prices_of_another_kind_are_the_exchanges_alone(bench: Bench) -> None:

@@ -89,20 +89,24 @@ class Direct:
     _said: bool = field(default=False, init=False)
 
     async def __call__(self, asked: Asked, need: Need, begun: Begun = lambda: None) -> list[Row]:
-        """Answer freqtrade, in a way that makes it neither retry nor take a hole for data.
-
-        While the exchange refuses, a live request is answered with no candles: freqtrade keeps those it has. A request
-        for history fails: without candles in the middle it would go on, and never know.
-        """
+        """Answer freqtrade; while the exchange refuses, as ``unasked`` does."""
         try:
             return await self.ask(asked, need, begun)
         except Blocked as blocked:
-            if asked.since is None:
-                self.left_out.add((asked.symbol, asked.timeframe))
-                return []
-            from ccxt import ExchangeNotAvailable  # noqa: PLC0415 - comes with freqtrade, not where this is tested
+            return self.unasked(asked, blocked)
 
-            raise ExchangeNotAvailable(str(blocked)) from blocked
+    def unasked(self, asked: Asked, why: Blocked) -> list[Row]:
+        """Answer freqtrade without the exchange, in a way that makes it neither retry nor take a hole for data.
+
+        A live request is answered with no candles: freqtrade keeps those it has. A request for history fails: without
+        candles in the middle it would go on, and never know.
+        """
+        if asked.since is None:
+            self.left_out.add((asked.symbol, asked.timeframe))
+            return []
+        from ccxt import ExchangeNotAvailable  # noqa: PLC0415 - comes with freqtrade, not where this is tested
+
+        raise ExchangeNotAvailable(str(why)) from why
 
     async def ask(self, asked: Asked, need: Need, begun: Begun = lambda: None) -> list[Row]:
         """Return settled candles, or raise Blocked, or whatever ccxt raises, once ``begun`` was called."""

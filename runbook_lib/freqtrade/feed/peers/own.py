@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..candle.answers import take
 from ..candle.series import Candles, Key, Row
@@ -17,9 +17,12 @@ from ..exchange.direct import Blocked, Direct
 from ..host import Exchange
 from ..reasons import Reason
 from ..state import FeedState
-from .outlook import Outlook
+from .outlook import CLOCK, Outlook
 
 logger = logging.getLogger(__name__)
+
+CLOCK_SECONDS = 10.0
+"""One whose clock is wrong looks no more often whether it still is; its bot, to which candles seem late, asks on."""
 
 Others = Callable[[Key, Window], Awaitable[list[Row] | Reason]]
 
@@ -39,6 +42,7 @@ class OwnFetch:
     state: FeedState
     exchange: Exchange
     clock: Callable[[], float] = time.time
+    _looked_at: float = field(default=float("-inf"), init=False)
 
     async def __call__(
         self,
@@ -59,12 +63,22 @@ class OwnFetch:
         rows = take(self.store.get(key), window)
         if not isinstance(rows, Reason):
             return rows
-        # a clock that was wrong is found to be right again by what the exchange answers, not by what the others have
-        if not self.outlook.clock_wrong() and (since is not None or not self.outlook.in_step(key)):
+        if self.outlook.clock_wrong():
+            # that it is right again is found by what the exchange answers, not by what the others have
+            if not self._time_to_look():
+                return self.direct.unasked(asked, Blocked(CLOCK))
+        elif since is not None or not self.outlook.in_step(key):
             rows = await self._from_others(key, window)
             if not isinstance(rows, Reason):
                 return rows
         return await self._from_exchange(key, asked, window, need)
+
+    def _time_to_look(self) -> bool:
+        """Whether one request may go out though nothing that it brings can be kept."""
+        if 0 <= self.clock() - self._looked_at < CLOCK_SECONDS:
+            return False
+        self._looked_at = self.clock()
+        return True
 
     async def _from_exchange(self, key: Key, asked: Asked, window: Window, need: Need) -> list[Row]:
         try:
