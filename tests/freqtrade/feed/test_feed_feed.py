@@ -140,6 +140,24 @@ def test_nobody_is_waited_for_who_is_up_or_will_never_answer(replies: tuple[int,
     play(scene)
 
 
+def test_one_whose_own_clock_is_set_right_does_not_call_the_others_wrong_any_longer() -> None:
+    async def scene() -> None:
+        world = Scene(after=5)
+        world.first.take(NEWEST)
+        world.wall_off = -90.0
+        await world.feed.start()
+        assert {link.trouble for link in world.feed.links} == {Reason.CLOCK}
+        assert await world.ask() is Reason.CLOCK
+        world.wall_off, asked, begun = 0.0, len(world.first.asked), now()
+        answers = await asyncio.gather(*[world.ask() for _ in range(20)])
+        assert {newest_closed(answer) for answer in answers} == {NEWEST}
+        assert now() - begun < 0.1
+        assert len(world.first.asked) - asked == 2  # how it stands, and for the candles
+        await world.feed.stop()
+
+    play(scene)
+
+
 def test_a_candle_is_not_asked_for_before_it_has_settled() -> None:
     async def scene() -> None:
         world = Scene(after=0.1)

@@ -109,6 +109,7 @@ class Feed:
     _early: dict[tuple[str, Key], tuple[int, int]] = field(default_factory=dict, init=False)
     _gave_up_on: int = field(default=0, init=False)
     _watching: list[asyncio.Task[None]] = field(default_factory=list, init=False)
+    _asking_clocks: asyncio.Future[list[Answer | Reason]] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         """Take the links as they are."""
@@ -148,6 +149,8 @@ class Feed:
         """
         if not window.closed and not window.with_forming:
             return []
+        if all(link.trouble for link in self._order(key, only)):
+            await self._clocks_again()
         links = self._order(key, only)
         if all(link.trouble for link in links):  # then not even the settling is waited for here
             return _nearest([link.trouble for link in links])
@@ -168,6 +171,13 @@ class Feed:
         with suppress(Exception):  # candles that came are not lost for a count of them
             self.state.serve(key, window.ending(newest), link.name, waited if waited > WAITED_SECONDS else 0.0)
         return rows
+
+    async def _clocks_again(self) -> None:
+        """Ask those anew whose clock differed: it may be one's own that was wrong, and has been set right since."""
+        if self._asking_clocks is None or self._asking_clocks.done():
+            differing = [link for link in self.links if link.trouble is Reason.CLOCK]
+            self._asking_clocks = asyncio.gather(*[link.ask() for link in differing])
+        await asyncio.shield(self._asking_clocks)
 
     def _order(self, key: Key, only: Collection[str] | None) -> list[Link]:
         """Return whom to ask in turn: the pair's owner first, else the same one for everybody who asks."""
