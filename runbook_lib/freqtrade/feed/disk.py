@@ -19,7 +19,8 @@ def replace(path: Path, text: str) -> None:
     """
     beside = path.with_name(path.name + ".tmp")
     with suppress(FileNotFoundError):
-        if not 0 <= time.time() - beside.stat().st_mtime < STALE_SECONDS:
+        written = beside.stat().st_mtime
+        if not 0 <= time.time() - written < STALE_SECONDS:  # looked at in this order: it may have been written just now
             beside.unlink()
     with beside.open("x", encoding="utf-8") as file:
         file.write(text)

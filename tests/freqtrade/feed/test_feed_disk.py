@@ -52,6 +52,22 @@ def test_two_bots_never_write_into_each_others_half(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_half_that_is_being_written_just_now_is_nobody_s_to_sweep(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    half = file.with_name("state.json.tmp")
+    half.write_text("ha")
+
+    def looked_at_and_written_a_moment_later() -> float:
+        now = time_of_day()
+        os.utime(half, (now, now + 0.001))
+        return now
+
+    time_of_day = time.time
+    monkeypatch.setattr(disk.time, "time", looked_at_and_written_a_moment_later)
+    with pytest.raises(FileExistsError):
+        replace(file, "whole")
+    assert half.read_text() == "ha"
+
+
 def test_half_of_a_file_that_a_dead_bot_left_is_swept_away(file: Path) -> None:
     half = file.with_name("state.json.tmp")
     half.write_text("ha")

@@ -97,6 +97,28 @@ async def test_what_consumers_want_of_its_own_pairs_it_downloads(bench: Bench) -
     assert bench.said == [("own", MINE)]
 
 
+async def test_what_its_bot_has_yet_to_load_itself_comes_first(bench: Bench) -> None:
+    bench.outlook.beat()
+    bench.want(MINE, FORMING - 50 * FIVE)
+    await bench.look()
+    assert not bench.asked
+    bench.store.put(MINE._replace(timeframe="1m"), Candles.of(rows(FORMING - 9 * STEP, FORMING - STEP)))
+    await bench.look()
+    assert bench.needs == [Need.MORE]
+
+
+async def test_a_bot_that_loads_nothing_holds_nobody_up(bench: Bench) -> None:
+    bench.outlook.beat()
+    bench.want(MINE, FORMING - 50 * FIVE)
+    bench.now += 34
+    bench.outlook.beat()
+    await bench.look()
+    assert not bench.asked
+    bench.now += 1
+    await bench.look()
+    assert bench.needs == [Need.MORE]
+
+
 async def test_in_step_it_asks_nobody_else_and_only_for_what_is_new(bench: Bench) -> None:
     bench.want(MINE, FORMING - 50 * FIVE)
     bench.store.put(MINE, Candles.of(rows(FORMING_5M - 60 * FIVE, FORMING_5M - 2 * FIVE, FIVE)))

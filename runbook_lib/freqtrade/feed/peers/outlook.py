@@ -71,10 +71,18 @@ class Outlook:
     _looks: dict[Key, _Look] = field(default_factory=dict, init=False)
     answered_at: float = field(default=float("-inf"), init=False)
     _beat: float = field(default=float("-inf"), init=False)
+    _began: float | None = field(default=None, init=False)
 
     def beat(self) -> None:
         """Note that the bot asks for its candles, or has ended a round."""
         self._beat = self.clock()
+        self._began = self._beat if self._began is None else self._began
+
+    def beginning(self) -> bool:
+        """Whether the bot has only just begun, and does not hold all of its own pairs yet."""
+        began, now = self._began, self.clock()
+        own = (Key(pair, self.own_timeframe, self.candle_type) for pair in self.own_pairs)
+        return began is not None and 0 <= now - began < self.fresh_seconds and None in map(self.known_to, own)
 
     def own(self, key: Key) -> bool:
         """Whether this bot downloads the series itself, in its own rounds."""

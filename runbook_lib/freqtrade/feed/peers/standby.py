@@ -103,8 +103,13 @@ class Standby:
             kept.task = asyncio.create_task(self._bring(key, kept))
 
     def _worth_bringing(self) -> list[tuple[Key, Kept]]:
-        """Return what is missing; nothing while the clock is wrong, but now and then one to see whether it still is."""
+        """Return what is missing; nothing while its bot has yet to load its own pairs, which come first.
+
+        While the clock is wrong nothing either, but now and then one to see whether it still is.
+        """
         missing, outlook, now = self.series.missing(), self.series.outlook, self.series.clock()
+        if outlook.beginning():
+            return []
         if not missing or not outlook.clock_wrong():
             return missing
         if any(0 <= now - at < CLOCK_SECONDS for at in (outlook.answered_at, self._tried_at)):
