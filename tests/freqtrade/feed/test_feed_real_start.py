@@ -40,9 +40,15 @@ async def test_what_is_needed_first_comes_first_and_the_rest_waits(tmp_path: Pat
     candles = [each for each in exchange.venue.ledger.entries() if each.endpoint == "klines"]
     by = {bot: [each for each in candles if each.source == bot] for bot in FLEET}
     weights = {bot: busiest(entries) for bot, entries in by.items() if entries}
+    courses = "\n    ".join(
+        f"{bot}: "
+        + " ".join(f"{each.time_ms / 1000 - began:.0f}s:{each.symbol[:3]}-{each.interval}" for each in entries)
+        for bot, entries in by.items()
+    )
     print(f"""
 all at once, {WEIGHT} a minute at most: weight in the busiest minute {weights}, requests {dict(asked(exchange))},
-    the consumer holds all after {took:.0f} s, {state(homes[FED])["fallbacks"]}, {compared} candles compared""")  # noqa: T201 - figures to read
+    the consumer holds all after {took:.0f} s, {state(homes[FED])["fallbacks"]}, {compared} candles compared
+    {courses}""")  # noqa: T201 - figures to read
     assert max(weights.values()) <= WEIGHT
     # whoever comes first asks: the consumer while no producer is up yet, they once it may wait for them
     assert max(sum(each.weight for each in entries) for entries in by.values()) > WEIGHT, "nothing had to wait"

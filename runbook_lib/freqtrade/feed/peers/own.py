@@ -21,7 +21,7 @@ from .outlook import CLOCK, Outlook
 
 logger = logging.getLogger(__name__)
 
-CLOCK_SECONDS = 10.0
+CLOCK_SECONDS = 20.0
 """One whose clock is wrong looks no more often whether it still is; its bot, to which candles seem late, asks on."""
 
 Others = Callable[[Key, Window], Awaitable[list[Row] | Reason]]
