@@ -52,7 +52,9 @@ all at once, {WEIGHT} a minute at most: weight in the busiest minute {weights}, 
     assert max(weights.values()) <= WEIGHT
     # whoever comes first asks: the consumer while no producer is up yet, they once it may wait for them
     assert max(sum(each.weight for each in entries) for entries in by.values()) > WEIGHT, "nothing had to wait"
-    for entries in by.values():
-        firsts = {each.symbol: number for number, each in reversed(list(enumerate(entries))) if each.interval == "1m"}
-        before = entries[: max(firsts.values(), default=0) + 1]
-        assert sum(each.weight for each in before) <= WEIGHT, "what is needed first has waited for the rest"
+    for bot, pairs in OWNED.items():
+        first = {(each.symbol, each.interval) for each in by[bot][: len(pairs)]}
+        assert first == {(pair.replace("/", ""), "1m") for pair in pairs}, "what a bot trades on comes first"
+    own = [(each.symbol, each.interval) for each in by[FED]]
+    needed = [own.index(each) for each in own if each[1] == "1m"]
+    assert sum(each.weight for each in by[FED][: max(needed, default=0) + 1]) <= WEIGHT
