@@ -34,6 +34,8 @@ WAYS = {
 """Seed -> what is struck down in each of these phases."""
 STATUSES = {"runner": {-9}, "kernel": {8}, "sockets": {4, 6}}
 """How a run ends then: a host whose connection is lost may be put back, and its gate fails."""
+SURVIVED = ("sockets", "90_rollback")
+"""A rollback may end well all the same: connections on which nothing was under way are opened anew."""
 FAULTS = ROOT / "tests" / "sweep" / "faults"
 OWN_WRITING = ("logs", "trades.sqlite", "__pycache__", ".runbook", ".journal")
 """What bots, hosts and the record of a change write by themselves, before, during and after."""
@@ -106,10 +108,12 @@ def test_the_real_migration_is_resumed_and_undone_wherever_it_is_struck_down(pro
     rng = random.Random(seed)
     kinds = dict(zip(PHASES, WAYS[seed], strict=True))
 
-    def strike(verb: str, phase: str, *more: str) -> None:
+    def strike(verb: str, phase: str, *more: str) -> subprocess.CompletedProcess[str]:
         ended = struck(project, verb, f"{kinds[phase]} after {event_in(rng, phase)}", *more)
-        assert ended.returncode in STATUSES[kinds[phase]], ended.stdout + ended.stderr
+        survived = ended.returncode == 0 and (kinds[phase], phase) == SURVIVED
+        assert survived or ended.returncode in STATUSES[kinds[phase]], ended.stdout + ended.stderr
         assert phase in {event.phase for event in journal(project)[-8:]}
+        return ended
 
     with project.edited() as site:
         for producer in site["producers"].values():
@@ -135,10 +139,11 @@ def test_the_real_migration_is_resumed_and_undone_wherever_it_is_struck_down(pro
         held = struck(project, "rollback", "")
         assert held.returncode == 11, held.stdout + held.stderr
 
-        strike("rollback", "90_rollback", "--approve", "before_rollback")
-        again = struck(project, "rollback", "", "--approve", "before_rollback")
-        assert again.returncode == 0, again.stdout + again.stderr
-        assert f"{8 * PAIRS} candle requests per candle again" in again.stdout
+        ended = strike("rollback", "90_rollback", "--approve", "before_rollback")
+        if ended.returncode != 0:
+            ended = struck(project, "rollback", "", "--approve", "before_rollback")
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        assert f"{8 * PAIRS} candle requests per candle again" in ended.stdout
         now = tree(project)
         assert {name for name in {*original, *now} if original.get(name) != now.get(name)} == set()
         _proven_in_the_record(project.root / "outputs" / CHANGE)
