@@ -208,7 +208,7 @@ class CandleConsumer:
         self._candle_feed_loop = loop
         with suppress(TimeoutError):  # then it goes on in the background
             loop.run(feed.start()).result(START_SECONDS)
-        if all(link.trouble is Reason.DEAD for link in links) and settings.start_seconds:
+        if feed.down and settings.start_seconds:
             logger.info("Candle feed: no producer is up yet, waiting %g s for one", settings.start_seconds)
             with suppress(TimeoutError):
                 loop.run(feed.first_up()).result(settings.start_seconds + START_SECONDS)

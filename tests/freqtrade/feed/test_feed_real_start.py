@@ -50,7 +50,7 @@ all at once, {WEIGHT} a minute at most: weight in the busiest minute {weights}, 
     the consumer holds all after {took:.0f} s, {state(homes[FED])["fallbacks"]}, {compared} candles compared
     {courses}""")  # noqa: T201 - figures to read
     assert max(weights.values()) <= WEIGHT
-    # whoever comes first asks: the consumer while no producer is up yet, they once it may wait for them
+    # the consumer waits for a producer, and asks for itself what does not come in time
     assert max(sum(each.weight for each in entries) for entries in by.values()) > WEIGHT, "nothing had to wait"
     for bot, pairs in OWNED.items():
         first = {(each.symbol, each.interval) for each in by[bot][: len(pairs)]}

@@ -120,6 +120,11 @@ class Feed:
         await asyncio.gather(*[link.ask() for link in self.links])
         self._watching = [asyncio.create_task(link.watch()) for link in self.links]
 
+    @property
+    def down(self) -> bool:
+        """Whether nobody answers at any producer; one that refuses or is wrong in its clock is up."""
+        return all(link.trouble is Reason.DEAD for link in self.links)
+
     async def first_up(self) -> bool:
         """Wait until a producer lives, as long as all are down; say whether one does.
 
@@ -127,7 +132,7 @@ class Feed:
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self.settings.start_seconds
-        while all(link.trouble is Reason.DEAD for link in self.links) and loop.time() < end:  # noqa: ASYNC110 - a link is looked at, it calls nobody
+        while self.down and loop.time() < end:  # noqa: ASYNC110 - a link is looked at, it calls nobody
             await asyncio.sleep(AGAIN_SECONDS)
         return any(link.trouble is None for link in self.links)
 

@@ -107,9 +107,10 @@ class Standby:
 
         While the clock is wrong nothing either, but now and then one to see whether it still is.
         """
-        missing, outlook, now = self.series.missing(), self.series.outlook, self.series.clock()
+        outlook, now = self.series.outlook, self.series.clock()
         if outlook.beginning():
             return []
+        missing = self.series.missing()
         if not missing or not outlook.clock_wrong():
             return missing
         if any(0 <= now - at < CLOCK_SECONDS for at in (outlook.answered_at, self._tried_at)):
