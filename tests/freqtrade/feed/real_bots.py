@@ -30,6 +30,7 @@ ADDRESSES = {bot: f"127.0.52.{bot}" for bot in (*OWNED, FED, WRONG)}
 PORT, ADMIN, API = 25280, 25281, 25208
 TOKEN = "t0k3" * 10
 SETTLE = 2.0
+END_SECONDS = 60.0
 SIDE = {"price_side": "same", "use_order_book": False}
 Paths = Mapping[tuple[str, str], tuple[str, int]]
 
@@ -73,11 +74,13 @@ class Mine(IStrategy):
 """.replace("%r", repr(tuple(LENGTHS)))
 
 START = """
-import os, sys, time
+import os, signal, sys, time
 import freqtrade.freqtradebot, freqtrade.main, freqtrade.resolvers.strategy_resolver, freqtrade.worker  # once for all
 
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the last of them
 for home in sys.argv[1:]:
     if not os.fork():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(home)
         os.environ["HOME"] = home
         log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -87,7 +90,10 @@ for home in sys.argv[1:]:
             time.sleep(0.1)
         with open("pid", "w") as file:
             file.write(str(os.getpid()))
-        freqtrade.main.main(["trade", "--config", "config.json", "--userdir", "user_data"])
+        try:
+            freqtrade.main.main(["trade", "--config", "config.json", "--userdir", "user_data"])
+        finally:
+            os._exit(0)  # the bot has ended; an interpreter's own end takes seconds where its memory is a fork's
 for _ in sys.argv[1:]:
     os.wait()
 """
@@ -181,6 +187,13 @@ async def bots(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         (home / "config.json").write_text(json.dumps(config(bot, paths or {}, feed or {})))
+    async with forks(homes, environment):
+        yield
+
+
+@asynccontextmanager
+async def forks(homes: Mapping[str, Path], environment: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+    """Fork a bot for each home; one begins when there is a file ``go`` in it. Left when all have ended."""
     process = await asyncio.create_subprocess_exec(
         freqtrade_python(),
         "-c",
@@ -192,9 +205,13 @@ async def bots(
     try:
         yield
     finally:
-        with suppress(ProcessLookupError):  # a test may have killed it
+        with suppress(ProcessLookupError):  # a test may have killed its bots
             os.killpg(process.pid, signal.SIGTERM)
-        await process.wait()
+        try:
+            await asyncio.wait_for(process.wait(), END_SECONDS)
+        except TimeoutError:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
 
 
 async def until(what: str, found: Callable[[], bool], seconds: float) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -18,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from real_bots import forks, freqtrade_python
 
 from runbook_lib.freqtrade.strategies import consumer_module, feed_files
 from runbook_lib.lab.exchange import Exchange, ExchangeSettings, ccxt_config
@@ -65,25 +64,6 @@ def config(bot: str) -> dict[str, Any]:
     }
 
 
-START = """
-import os, signal, sys
-import freqtrade.freqtradebot, freqtrade.main, freqtrade.resolvers.strategy_resolver, freqtrade.worker  # once for all
-
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the last of them
-for home in sys.argv[1:]:
-    if not os.fork():
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.chdir(home)
-        os.environ["HOME"] = home
-        log = os.open("log", os.O_WRONLY | os.O_CREAT)
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-        freqtrade.main.main(["trade", "--config", "config.json", "--userdir", "user_data"])
-for _ in sys.argv[1:]:
-    os.wait()
-"""
-
-
 @asynccontextmanager
 async def running(homes: dict[str, Path]) -> AsyncIterator[None]:
     """Run bots, each in a home of its own, and so with a breaker of its own."""
@@ -95,23 +75,9 @@ async def running(homes: dict[str, Path]) -> AsyncIterator[None]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         (home / "config.json").write_text(json.dumps(config(bot)))
-    process = await asyncio.create_subprocess_exec(
-        freqtrade_python(), "-c", START, *map(str, homes.values()), start_new_session=True
-    )
-    try:
+        (home / "go").touch()
+    async with forks(homes):
         yield
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            await asyncio.wait_for(process.wait(), 30)
-        except TimeoutError:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-
-
-def freqtrade_python() -> Path:
-    root = Path(__file__).parents[3]
-    return Path(os.environ.get("RUNBOOK_FREQTRADE_PYTHON", root / ".venv/freqtrade/bin/python"))
 
 
 @pytest.fixture
