@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -25,6 +25,8 @@ from runbook_lib.view.rendered import RenderedAs
 
 Up = Callable[[tuple[str, ...]], Sequence[Check]]
 """Looks whether hosts that were changed came up well, and waits as long as it must; its checks name their hosts."""
+UP: Final = "up"
+"""The event that says a host was changed, or found as it should be, and was seen well."""
 ENDS_THE_RUN: Final = (Stopped, Aborted, StalePlan)
 """What one host must not swallow: it is meant for all of them."""
 
@@ -157,16 +159,22 @@ def _batch(phase: Phase[Any], planned: Planned, up: Up, batch: tuple[str, ...], 
         _put_back_failed(phase, results, time.monotonic() - began, may_step)
         raise end
     changed = tuple(host for host in batch if not results[host].failed)
-    looked = up(changed) if changed else ()
+    try:
+        looked = up(changed) if changed else ()
+    except Exception:
+        _put_back_failed(phase, results, time.monotonic() - began, may_step)
+        raise
     seconds = time.monotonic() - began
     attempts = {
         host: _judged(results[host], tuple(check for check in looked if check.host == host), seconds) for host in batch
     }
-    sick = [host for host, attempt in attempts.items() if attempt.failed and _touched(phase, host, results[host])]
-    put_back = phase.fleet.on_all(lambda session: _put_back(phase, session, attempts[session.name], may_step), sick)
-    if (end := _end_of_run(put_back)) is not None:
-        raise end
-    return [put_back[host].unwrap() if host in sick else attempts[host] for host in batch]
+    for host in batch:
+        if not attempts[host].failed and _first_step(phase, host) is not None:
+            phase.journal.write(UP, host)
+    put_back = _put_back_all(phase, [attempts[host] for host in batch if attempts[host].failed], may_step)
+    if put_back:
+        phase.check()  # nobody was asked meanwhile
+    return [put_back.get(host, attempts[host]) for host in batch]
 
 
 def _end_of_run(results: FleetResult[Any]) -> RunbookError | None:
@@ -174,21 +182,24 @@ def _end_of_run(results: FleetResult[Any]) -> RunbookError | None:
 
 
 def _put_back_failed(phase: Phase[Any], results: FleetResult[Applied], seconds: float, may_step: MayStep) -> None:
-    """Leave no host with what it failed with, although the run ends, for another's sake.
+    """Leave no host with what it failed with although the run ends, for another's sake."""
+    failed = [each for each in results.failed if not isinstance(each.error, ENDS_THE_RUN)]
+    _put_back_all(phase, [_judged(each, (), seconds) for each in failed], may_step)
+
+
+def _put_back_all(phase: Phase[Any], failed: Iterable[Attempt], may_step: MayStep) -> dict[str, Attempt]:
+    """Put back every host that has anything to be put back; return what became of those, by host.
 
     Nobody is asked whether to go on: a run ends after the step in hand, and here that takes the host back, too.
     """
-    failed = {
-        each.host: _judged(each, (), seconds)
-        for each in results.failed
-        if not isinstance(each.error, ENDS_THE_RUN) and _touched(phase, each.host, each)
-    }
+    touched = {each.host: each for each in failed if _first_step(phase, each.host) is not None}
 
     def locked(host: str) -> None:
         with suppress(Stopped, Aborted):
             may_step(host)
 
-    phase.fleet.on_all(lambda session: _put_back(phase, session, failed[session.name], locked), failed)
+    done = phase.fleet.on_all(lambda session: _put_back(phase, session, touched[session.name], locked), touched)
+    return {host: done[host].unwrap() for host in touched}
 
 
 def _judged(result: HostResult[Applied], looked: tuple[Check, ...], seconds: float) -> Attempt:
@@ -200,19 +211,15 @@ def _judged(result: HostResult[Applied], looked: tuple[Check, ...], seconds: flo
     return Attempt(result.host, "changed" if result.changed else "already as it should be", seconds, looked)
 
 
-def _touched(phase: Phase[Any], host: str, result: HostResult[Applied]) -> bool:
-    """Whether there is anything to put back: a host that was as it should be before this phase is left alone."""
-    return (result.failed or result.changed) and _first_step(phase, host) is not None
-
-
 def _first_step(phase: Phase[Any], host: str) -> int | None:
-    """Return the number of the event that began this phase's work on a host, in earlier attempts too.
+    """Return the number of the event that began this phase's work on a host since it was last seen well, if any.
 
-    What a host was half-way through an attempt that was cut off is no place to go back to. Event ``host`` comes before
-    the first step, and tells what goes with them.
+    What a host was half-way through an attempt that was cut off is no place to go back to; what it was when an earlier
+    attempt had brought it up is. Event ``host`` comes before the first step, and tells what goes with them.
     """
-    mine = (event for event in phase.journal.events() if event.host == host and event.phase == phase.name)
-    return next((event.number for event in mine if event.what in {"host", "intent"}), None)
+    mine = [event for event in phase.journal.events() if event.host == host and event.phase == phase.name]
+    well = max((event.number for event in mine if event.what == UP), default=0)
+    return next((event.number for event in mine if event.number > well and event.what in {"host", "intent"}), None)
 
 
 def _put_back(phase: Phase[Any], session: Session, failed: Attempt, may_step: MayStep) -> Attempt:
@@ -222,8 +229,6 @@ def _put_back(phase: Phase[Any], session: Session, failed: Attempt, may_step: Ma
     since = (_first_step(phase, session.name) or 1) - 1
     try:
         Rollback(phase.journal, phase.site.units, partial(may_step, session.name)).put_back(session, since, why)
-    except ENDS_THE_RUN:
-        raise
     except RunbookError as error:
         check = reported("put back", error, expected="as it was before this phase", host=session.name)
         return replace(failed, checks=(*failed.checks, check))

@@ -11,7 +11,7 @@ from memory_fleet import CONFIG, SERVICE, STATE, Hosts, hosts, in_memory, wanted
 
 from runbook_lib.change import saved
 from runbook_lib.change.control import request
-from runbook_lib.errors import Aborted, GateFailed, RunbookError, StalePlan, Stopped
+from runbook_lib.errors import Aborted, GateFailed, RunbookError, StalePlan, Stopped, Unreachable
 from runbook_lib.runner import changing
 from runbook_lib.runner.changing import Rollout, Up
 from runbook_lib.values import Check, Verdict
@@ -177,8 +177,8 @@ def test_a_word_to_all_ends_the_run_and_puts_nothing_back(
     assert told(hosts, "put back") == []
 
 
-def test_an_abort_while_a_host_is_put_back_ends_the_run_too(hosts: Hosts) -> None:
-    phase = hosts.phase()
+def test_an_abort_while_a_host_is_put_back_ends_the_run_when_it_is_back(hosts: Hosts) -> None:
+    before, phase = hosts.like(), hosts.phase()
 
     def up(changed: tuple[str, ...]) -> Sequence[Check]:
         hosts["a"].moment = lambda what: what.startswith("before stop") and request(phase.journal, "abort", reason="x")  # type: ignore[assignment]  # what it returns is of no interest
@@ -186,7 +186,25 @@ def test_an_abort_while_a_host_is_put_back_ends_the_run_too(hosts: Hosts) -> Non
 
     with pytest.raises(Aborted):
         roll_out(hosts, up, phase=phase)
-    assert hosts.config()["b"] == b"OLD"
+    assert hosts.like() == before
+
+
+@pytest.mark.parametrize("word", ["abort", "bug"])
+def test_whatever_ends_the_wait_for_its_batch_a_host_that_failed_is_put_back(hosts: Hosts, word: str) -> None:
+    before, phase = hosts.like(), hosts.phase()
+
+    def up(changed: tuple[str, ...]) -> Sequence[Check]:
+        assert changed == ("b",)
+        if word == "bug":
+            raise ZeroDivisionError
+        request(phase.journal, "abort", reason="x")
+        phase.check()
+        pytest.fail("nobody was asked")
+
+    with pytest.raises(Aborted if word == "abort" else ZeroDivisionError):
+        roll_out(hosts, up, phase=phase, size=2, content={"a": b"BAD"})
+    assert hosts.like()["a"] == before["a"]
+    assert hosts.config()["b"] == b"NEW", "what did not fail stays"
 
 
 def test_a_host_that_was_edited_since_it_was_planned_ends_the_run(hosts: Hosts) -> None:
@@ -252,6 +270,42 @@ def test_a_host_that_was_as_it_should_be_and_is_not_well_is_left_alone(hosts: Ho
     assert results(rollout) == {"a": "failed", "b": "not reached"}
     assert hosts["a"].like() == stood
     assert told(hosts, "put back") == []
+
+
+def test_a_host_that_was_done_and_cannot_be_looked_at_again_is_left_alone(hosts: Hosts) -> None:
+    roll_out(hosts, names="a")
+    stood, phase = hosts["a"].like(), hosts.phase()
+    planned = changing.plan(phase, "Bots", wanted("a"))
+
+    def lost(what: str) -> None:
+        if what == "before a look":
+            raise Unreachable("no answer", remedy="look", host="a")
+
+    hosts["a"].moment = lost
+    rollout = changing.change_all(phase, planned, well, hosts=["a"], size=1)
+    hosts["a"].moment = lambda _what: None
+    assert results(rollout) == {"a": "failed"}
+    assert hosts["a"].like() == stood
+    assert told(hosts, "put back") == []
+
+
+def test_a_host_that_was_done_and_fails_at_something_new_goes_back_to_what_it_was_when_it_was_done(
+    hosts: Hosts,
+) -> None:
+    roll_out(hosts, names="a")
+    stood = hosts["a"].like()
+    assert results(roll_out(hosts, unwell("a"), names="a", content={"a": b"NEWER"})) == {
+        "a": "failed, and put back as it was"
+    }
+    assert hosts["a"].like() == stood
+
+
+def test_a_host_that_was_cut_off_before_anybody_saw_it_well_is_put_back_if_it_is_not(hosts: Hosts) -> None:
+    before, phase = hosts.like(), hosts.phase()
+    with pytest.raises(ZeroDivisionError):
+        roll_out(hosts, lambda _: [][1 // 0], phase=phase, names="a")
+    assert results(roll_out(hosts, unwell("a"), names="a")) == {"a": "failed, and put back as it was"}
+    assert hosts.like() == before
 
 
 def test_a_resumed_roll_out_tells_what_was_done_already(hosts: Hosts) -> None:
