@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from runbook_lib.change.journal import Journal
+from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.plan import Act, CommandStep, FileStep, HostPlan, Step, UnitStep, changed_since, plan_host
 from runbook_lib.change.resources import Command, Seen, SeenFile, Wanted
 from runbook_lib.change.settled import said, wait_until_settled
@@ -81,6 +81,7 @@ class Engine:
         if not changes and [step.wanted for step in fresh.steps] != [step.wanted for step in plan.steps]:
             changes = [f"what is to be done now is: {'; '.join(fresh.describe()) or 'nothing'}"]
         _must_fit(plan, changes)
+        known = {event.detail["key"] for event in self._journal.events() if _announces(event, session.name)}
         moved = False  # by this plan's own acts, of which units and commands may feel each other's
         for step in fresh.steps:
             self._check()
@@ -88,7 +89,7 @@ class Engine:
                 _must_fit(plan, changed_since(fresh.seen, self._look_again(session, wanted, step)))
             if step is fresh.steps[0]:
                 self._announce(session, wanted, fresh)
-            self._carry_out(session, step)
+            self._carry_out(session, step, first=step.key not in known)
             moved = moved or not isinstance(step, FileStep)
         return Applied(changed=not fresh.empty)
 
@@ -114,13 +115,13 @@ class Engine:
         if plan.files:
             Files(session).make_private(KEPT)
 
-    def _carry_out(self, session: Session, step: Step) -> None:
+    def _carry_out(self, session: Session, step: Step, *, first: bool) -> None:
         told = {"kind": step.key.partition(":")[0], "key": step.key, "act": step.describe()}
         self._journal.write("intent", session.name, **told, **self._inverse(step))
         try:
             match step:
                 case FileStep():
-                    _write(session, step)
+                    _write(session, step, first=first)
                 case UnitStep():
                     self._bring_up(session, step)
                 case CommandStep():
@@ -172,6 +173,10 @@ class Engine:
         wait_until_settled(units, session.name, name, step.wanted.settle_seconds)
 
 
+def _announces(event: Event, host: str) -> bool:
+    return event.what == "intent" and event.host == host
+
+
 def _must_fit(plan: HostPlan, changes: list[str]) -> None:
     if changes:
         raise StalePlan(
@@ -207,15 +212,21 @@ def _holds(session: Session, command: Command) -> bool:
     return run(command.check, check=False).status == 0
 
 
-def _write(session: Session, step: FileStep) -> None:
-    """Write one file. What stands there is kept before, and what will stand there: a later edit can be shown."""
+def _write(session: Session, step: FileStep, *, first: bool) -> None:
+    """Write one file. What stands there is kept before, and what will stand there: a later edit can be shown.
+
+    ``first``: this change has not announced to write it before. What another change has kept is not relied on then:
+    the same bytes may have had another owner and another time.
+    """
     files, file, before = Files(session, sudo=step.wanted.root), step.wanted, step.before.state
     written = kept(file.path, step.digest, file.mode, ours=True)
     original = kept(file.path, before.sha256, before.mode) if before.exists else written
     there = files.stat_all({original, written})
-    if before.exists and there[original].sha256 != before.sha256:
+    if before.exists and (first or there[original].sha256 != before.sha256):
         copied = files.copy(file.path, original, replace=True)
         if copied.sha256 != before.sha256:
+            files.copy(original, kept(file.path, copied.sha256, copied.mode), replace=True)
+            files.remove(original)
             raise ApplyFailed(
                 f"{file.path} was edited in this very moment", remedy="plan again and read the diff", host=session.name
             )

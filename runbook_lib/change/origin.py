@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, TypeVar
 
 from runbook_lib.change.journal import Event
 from runbook_lib.change.plan import is_unit_file
+from runbook_lib.change.resources import Seen
 from runbook_lib.values import FileState
 
 T = TypeVar("T")
@@ -25,7 +26,8 @@ class FileOrigin:
 
     ``before``: what stood there; ``original``: where the host keeps that. ``written``: all that we ever put there ->
     where the host keeps it, the latest last. ``root``: only root may write it. ``rewritten``: what runs there goes on
-    writing it. ``midway``: its last write or undo was announced and not seen to its end.
+    writing it. ``midway``: its last write or undo was announced and not seen to its end. ``again``: what stood there,
+    and where that is kept, each time that a write was announced anew before any was seen to its end; ``sure``: one was.
     """
 
     before: Standing
@@ -34,11 +36,30 @@ class FileOrigin:
     root: bool = False
     rewritten: bool = False
     midway: bool = False
+    again: tuple[tuple[Standing, str], ...] = ()
+    sure: bool = False
 
     @property
     def existed(self) -> bool:
         """Whether there was a file at all."""
         return self.before is not None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where the host may keep what stood there before."""
+        return tuple(place for place in (self.original, *(place for _, place in self.again)) if place is not None)
+
+    def kept_by(self, there: Callable[[str], Standing]) -> FileOrigin:
+        """Return it with what stood there before we wrote, of all that was announced: the first that the host keeps.
+
+        What stands there is kept before anything is written, so what is not kept was never written over.
+        ``there``: what stands at a place of the host.
+        """
+        known = ((before, place) for before, place in ((self.before, self.original), *self.again) if place is not None)
+        before, original = next(
+            ((before, place) for before, place in known if there(place) == before), (self.before, self.original)
+        )
+        return replace(self, before=before, original=original, again=())
 
     @property
     def latest(self) -> str | None:
@@ -105,6 +126,12 @@ def standing(state: FileState) -> Standing:
     return (state.sha256, state.mode) if state.exists else None
 
 
+def kept_by(origin: Origin, seen: Seen) -> Origin:
+    """Return a host's origin with what it really was, as far as that is told by what it keeps; see `FileOrigin`."""
+    files = {path: was.kept_by(lambda place: standing(seen.files[place].state)) for path, was in origin.files.items()}
+    return replace(origin, files=files)
+
+
 class Story:
     """Takes the events of one host, one after the other, and knows at any time what there is to go back to.
 
@@ -167,7 +194,7 @@ class Story:
                 self._midway(path, midway=True)
                 self._origin = replace(self._origin, reload=was.reload or is_unit_file(path))
             case "done" if kind == "file":
-                self._midway(name, midway=False)
+                self._midway(name, midway=False, sure=True)
             case "undone" if key in self._undoing:
                 self._undone(key, self._undoing.pop(key))
 
@@ -177,8 +204,10 @@ class Story:
         known = was.files.get(path, FileOrigin(before, detail["original"]))
         after = (detail["after"], detail["mode_after"])
         written = {each: place for each, place in known.written.items() if each != after}
+        another = path in was.files and not known.sure and before != known.before and detail["original"] is not None
         file = replace(
             known,
+            again=(*known.again, (before, detail["original"])) if another else known.again,
             written={**written, after: detail["written"]},
             root=detail["root"],
             rewritten=detail["rewritten"],
@@ -191,9 +220,10 @@ class Story:
             tried=was.tried.difference(detail["made"]),
         )
 
-    def _midway(self, path: str, *, midway: bool) -> None:
+    def _midway(self, path: str, *, midway: bool, sure: bool = False) -> None:
         if path in self._origin.files:
-            file = replace(self._origin.files[path], midway=midway)
+            known = self._origin.files[path]
+            file = replace(known, midway=midway, sure=known.sure or sure)
             self._origin = replace(self._origin, files={**self._origin.files, path: file})
 
     def _undone(self, key: str, undo: dict[str, Any]) -> None:

@@ -233,12 +233,13 @@ def _failing(unit: UnitState) -> bool:
 
 def _look(files: Files, wanted: Mapping[str, FileOrigin]) -> dict[str, SeenFile]:
     """Look at files, and at what the host keeps of them; what is to be shown, and only that, is read."""
-    places = [place for was in wanted.values() for place in (was.original, was.latest) if place is not None]
+    places = [place for was in wanted.values() for place in (*was.places, was.latest) if place is not None]
     if not wanted:
         return {}
     states = files.stat_all([*wanted, *places])
     shown: set[str | None] = set()
-    for path, was in wanted.items():
+    for path, announced in wanted.items():
+        was = announced.kept_by(lambda place: standing(states[place]))
         if standing(states[path]) != was.before:
             shown |= {path, was.original}
             shown |= set() if standing(states[path]) in was.written else {was.latest}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from runbook_lib.change.decisions import Decided
 from runbook_lib.change.journal import Event
-from runbook_lib.change.origin import Origin, Standing, Story, UnitOrigin, running, standing
+from runbook_lib.change.origin import Origin, Standing, Story, UnitOrigin, kept_by, running, standing
 from runbook_lib.change.plan import is_unit_file
 from runbook_lib.change.resources import Seen, SeenFile
 from runbook_lib.change.undo_plan import (
@@ -83,6 +83,7 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decided]) -> U
     First what did not run is stopped, then files go back in reverse order, what services wrote is removed, commands are
     undone, directories removed; systemd reads its unit files again, and what ran before is started or restarted.
     """
+    origin = kept_by(origin, seen)
     files, conflicts, lost, edits = _files(origin, seen, decisions)
     commands = [
         CommandUndo(name, command.check, command.undo, command.root)
@@ -117,7 +118,7 @@ def plan_undo(origin: Origin, seen: Seen, decisions: Mapping[str, Decided]) -> U
 def differences(origin: Origin, seen: Seen) -> list[str]:
     """Say in words what of a host is not as it was before the change; see `plan_undo` for ``seen``."""
     told = []
-    for path, was in origin.files.items():
+    for path, was in kept_by(origin, seen).files.items():
         now = seen.files[path].state
         if standing(now) != was.before:
             edit = "edited" if was.existed and now.exists else "left" if now.exists else "removed"

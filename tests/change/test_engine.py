@@ -180,10 +180,13 @@ def test_what_stood_there_and_what_will_is_kept_before_it_is_replaced(engine: En
     assert host.files[WRITTEN] == (CONFIG.content, 0o600)
 
 
-def test_what_is_kept_already_is_not_kept_again_unless_it_is_torn(engine: Engine, host: Any) -> None:
+def test_what_this_change_keeps_already_is_not_kept_again_unless_it_is_torn(
+    engine: Engine, host: Any, journal: Path
+) -> None:
     furnished(host)
     for place, data in ((ORIGINAL, OLD), (WRITTEN, CONFIG.content)):
         host.put(place, data, 0o640)
+    announced(journal)
     engine.apply(host, engine.plan(host, WANTED), WANTED)
     assert host.acts == [("make private", KEPT), ("write", CONFIG.path), ("restart", "bot.service")]
     by_hand(host)
@@ -192,6 +195,21 @@ def test_what_is_kept_already_is_not_kept_again_unless_it_is_torn(engine: Engine
     engine.apply(host, engine.plan(host, WANTED), WANTED)
     assert host.files[kept(CONFIG.path, sha(b"by hand"), 0o600)] == (b"by hand", 0o600)
     assert host.files[WRITTEN] == (CONFIG.content, 0o600)
+
+
+def test_what_another_change_keeps_is_kept_anew(engine: Engine, host: Any, journal: Path) -> None:
+    """The same bytes may have another owner and another time since."""
+    furnished(host)
+    for place, data in ((ORIGINAL, OLD), (WRITTEN, CONFIG.content)):
+        host.put(place, data, 0o640)
+    announced(journal, host="120")
+    engine.apply(host, engine.plan(host, WANTED), WANTED)
+    assert ("copy", CONFIG.path, ORIGINAL) in host.acts
+
+
+def announced(journal: Path, host: str = "75") -> None:
+    """Have the journal tell that the config was about to be written, and no more."""
+    Journal(journal, "30_producers").write("intent", host, kind="file", key=CONFIG.key, act="x")
 
 
 def test_equal_files_in_two_places_are_kept_apart() -> None:
@@ -212,6 +230,8 @@ def test_an_original_that_is_edited_while_it_is_copied_is_not_overwritten(
     with pytest.raises(ApplyFailed, match=r"75: bot/config\.json was edited in this very moment"):
         engine.apply(host, plan, WANTED)
     assert host.files[CONFIG.path] == (b"by hand", 0o640)
+    assert ORIGINAL not in host.files, "what stands there is not what it is named after"
+    assert host.files[kept(CONFIG.path, sha(b"by hand"), 0o640)] == (b"by hand", 0o640)
     assert told(journal)[-1] == f"failed {CONFIG.key}"
 
 

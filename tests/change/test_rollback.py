@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from undo_host import HOST, UNITS, Change, MemoryJournal, Running, World, in_memory
+from undo_host import HOST, UNITS, Change, MemoryJournal, Node, Running, World, in_memory
 
 from runbook_lib.change.resources import Command, File, Unit, Wanted
 from runbook_lib.change.rollback import Rollback
@@ -147,6 +147,26 @@ def test_a_crash_at_every_moment_of_the_way_forward_can_be_undone() -> None:
     for _, change in sweep(fresh, both):
         change.back()
         assert is_back(change)
+
+
+def test_an_edit_between_a_crash_and_the_next_try_is_what_comes_back_if_nothing_was_written_before_it() -> None:
+    """Where the original was kept already, it may have been written over: then that is what comes back."""
+    path, edited = "bot/config.json", Node(b"EDITED", mode=0o640, mtime=99)
+    came_back = set()
+    for _, change in sweep(fresh, lambda change: change.forward(FIRST)):
+        found = change.world.files[path]
+        if found.data != b"OLD":
+            continue
+        was_kept = any(
+            node.data == b"OLD" for place, node in change.world.files.items() if place.startswith(".runbook")
+        )
+        change.world.files[path] = edited
+        change.forward(FIRST)
+        change.back()
+        assert change.world.files[path] == (found if was_kept else edited)
+        assert edited.data in {node.data for node in change.world.files.values()}, "nobody's edit is ever lost"
+        came_back.add(change.world.files[path].data)
+    assert came_back == {b"OLD", b"EDITED"}
 
 
 def test_a_crash_at_every_moment_of_the_way_back_is_made_good_by_the_next_undo() -> None:
