@@ -19,7 +19,7 @@ from runbook_lib.change.journal import Journal
 from runbook_lib.change.locks import ChangeLock, Holder, HostLocks, change_lock, host_locks
 from runbook_lib.commands import terminal
 from runbook_lib.commands.chosen import Chosen
-from runbook_lib.errors import RunbookError
+from runbook_lib.errors import NO_SESSION, HostError, RunbookError
 from runbook_lib.fleet import Fleet
 from runbook_lib.params import Site
 from runbook_lib.values import Progress
@@ -36,12 +36,15 @@ class Work:
     lock: ChangeLock
 
     @contextmanager
-    def hosts(self) -> Iterator[None]:
-        """Lock the hosts, too: they are about to be changed. Raises Locked if somebody else is at work on one."""
+    def hosts(self, *, skipping: tuple[type[HostError], ...] = NO_SESSION) -> Iterator[None]:
+        """Lock the hosts, too: they are about to be changed. Raises Locked if somebody else is at work on one.
+
+        ``skipping``: see `host_locks`.
+        """
         with ExitStack() as stack:
             with terminal.waiting("locks") as waits:
                 waits.report(Progress(f"{len(self.chosen.site.hosts)} hosts to be locked"))
-                locks = stack.enter_context(hosts_locked(self.chosen.site, self.holder))
+                locks = stack.enter_context(hosts_locked(self.chosen.site, self.holder, skipping))
             for line in locks.told():
                 terminal.note(line)
             yield
@@ -57,9 +60,9 @@ def at_work(chosen: Chosen) -> Iterator[Work]:
 
 
 @contextmanager
-def hosts_locked(site: Site, holder: Holder) -> Iterator[HostLocks]:
-    """Lock all hosts of a site, over connections of this process's own."""
-    with Fleet.of(site) as fleet, host_locks(fleet, site.hosts, holder) as locks:
+def hosts_locked(site: Site, holder: Holder, skipping: tuple[type[HostError], ...] = NO_SESSION) -> Iterator[HostLocks]:
+    """Lock all hosts of a site, over connections of this process's own. ``skipping``: see `host_locks`."""
+    with Fleet.of(site) as fleet, host_locks(fleet, site.hosts, holder, skipping=skipping) as locks:
         yield locks
 
 

@@ -17,7 +17,17 @@ from runbook_lib.change.locks import RUN
 from runbook_lib.commands import terminal
 from runbook_lib.commands.at_work import Listening, Work, stopping, undisturbed
 from runbook_lib.commands.chosen import Chosen
-from runbook_lib.errors import Aborted, GateFailed, GateInconclusive, Held, Locked, RunbookError, Stopped
+from runbook_lib.errors import (
+    NO_SESSION,
+    Aborted,
+    GateFailed,
+    GateInconclusive,
+    Held,
+    HostError,
+    Locked,
+    RunbookError,
+    Stopped,
+)
 from runbook_lib.record import statement
 from runbook_lib.record.assemble import Ending, Record, assemble
 from runbook_lib.record.by_hand import began_at, is_rolled_back
@@ -62,7 +72,8 @@ class Outcome:
 
 def execute(work: Work, job: Job) -> Outcome:
     """Run the notebooks in order, and draw the record up from what was executed, also when the run is interrupted."""
-    with nullcontext() if job.dry_run else work.hosts():
+    undoes = [*job.notebooks] == [work.chosen.runbook.rollback]
+    with nullcontext() if job.dry_run else work.hosts(skipping=(HostError,) if undoes else NO_SESSION):
         return _execute(work, job)
 
 

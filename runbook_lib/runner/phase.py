@@ -19,7 +19,16 @@ from runbook_lib.change.journal import Event, Journal
 from runbook_lib.change.locks import Holder, change_lock, host_locks
 from runbook_lib.change.origin import Standing
 from runbook_lib.change.plan import HostPlan
-from runbook_lib.errors import GateError, GateFailed, Held, ParamsError, RecordError, StalePlan
+from runbook_lib.errors import (
+    NO_SESSION,
+    GateError,
+    GateFailed,
+    Held,
+    HostError,
+    ParamsError,
+    RecordError,
+    StalePlan,
+)
 from runbook_lib.fleet import Fleet
 from runbook_lib.gates import judge, require
 from runbook_lib.params import Site, load, project_root
@@ -108,8 +117,12 @@ class Phase(RenderedAs, Generic[S]):
         return hold.decide(self.journal, host, path, now, dry_run=self.dry_run)
 
     @contextmanager
-    def apply_lock(self, hosts: Iterable[str] | None = None) -> Iterator[MayStep]:
+    def apply_lock(
+        self, hosts: Iterable[str] | None = None, *, skipping: tuple[type[HostError], ...] = NO_SESSION
+    ) -> Iterator[MayStep]:
         """Hold the change and its hosts, or those named, while they are changed; a dry run changes nothing.
+
+        ``skipping``: what keeps one host from being locked, and no other; see `host_locks`.
 
         Yield what is called before each step on a host. What the run of this notebook holds already is shared with it.
         Raises Locked if somebody else is at work.
@@ -120,7 +133,7 @@ class Phase(RenderedAs, Generic[S]):
         holder = Holder.here(self.folder.change_id, f"notebook {self.name}")
         with (
             change_lock(self.folder.lock, holder),
-            host_locks(self.fleet, hosts or self.site.hosts, holder) as locks,
+            host_locks(self.fleet, hosts or self.site.hosts, holder, skipping=skipping) as locks,
             interrupted.after_the_step(self.journal, self.check, self.fleet.close),
         ):
             for line in locks.told():

@@ -5,10 +5,11 @@ A host out of reach keeps no other from being put back; until it was reached and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from runbook_lib.change.decisions import Decided, decided, found
 from runbook_lib.change.engine import Applied
@@ -19,14 +20,16 @@ from runbook_lib.change.rollback import Rollback
 from runbook_lib.change.rollout import batches
 from runbook_lib.change.undo import differences, origins
 from runbook_lib.change.undo_plan import Conflict, FileUndo, UndoPlan
-from runbook_lib.errors import NO_SESSION, ApplyFailed, RunbookError
+from runbook_lib.errors import NO_SESSION, ApplyFailed, HostError, RunbookError, Unreachable
 from runbook_lib.fleet import Session
 from runbook_lib.gates import holds, reported
 from runbook_lib.runner.phase import Phase
-from runbook_lib.values import Check, FleetResult, Verdict
+from runbook_lib.values import Check, FleetResult, HostResult, Verdict
 from runbook_lib.view import diffs, tables
 from runbook_lib.view.progress import Waiting
 from runbook_lib.view.rendered import RenderedAs, Shown, Together
+
+T = TypeVar("T")
 
 ROLLED_BACK = "rolled back"
 
@@ -35,7 +38,7 @@ ROLLED_BACK = "rolled back"
 class Undoing(RenderedAs):
     """What will be undone, host by host, in that order: those of the last phase first.
 
-    ``unreached``: hosts that this change touched and that no session could be had with, and why; they are left alone.
+    ``unreached``: hosts that this change touched and that could not be looked at, and why; they are left alone.
     """
 
     plans: Mapping[str, UndoPlan]
@@ -116,10 +119,12 @@ def plan(phase: Phase[Any]) -> Undoing:
         raise ApplyFailed("this change has touched no host", remedy="there is nothing to undo")
     rollback = _rollback(phase)
     with Waiting(f"{len(touched)} hosts to be compared with what they were", phase.report):
-        plans: FleetResult[UndoPlan] = phase.fleet.on_all(
-            lambda session: rollback.plan(session, touched[session.name], decided(events, session.name)), touched
+        plans: FleetResult[UndoPlan] = _on_each(
+            phase,
+            lambda session: rollback.plan(session, touched[session.name], decided(events, session.name)),
+            touched,
         )
-    unreached = {each.host: each.error for each in plans.failed if isinstance(each.error, NO_SESSION)}
+    unreached = {each.host: each.error for each in plans.failed if isinstance(each.error, HostError)}
     reached = tuple(each for each in plans.values() if each.host not in unreached)
     made = FleetResult(reached or plans.results).unwrap()
     for host, its in made.items():
@@ -128,6 +133,20 @@ def plan(phase: Phase[Any]) -> Undoing:
             if path not in known or known[path] != now:
                 phase.journal.write("edited", host, path=path, now=now)
     return Undoing({host: made[host] for group in _last_first(events, made) for host in group}, unreached)
+
+
+def _on_each(phase: Phase[Any], look: Callable[[Session], T], touched: Collection[str]) -> FleetResult[T]:
+    """Look at every host that was touched; one that the site file names no more is as one that does not answer."""
+    gone = [host for host in touched if host not in phase.site.hosts]
+    looked = phase.fleet.on_all(look, [host for host in touched if host not in gone])
+    lost: list[HostResult[T]] = [HostResult(host, error=_no_more(host, phase.site_file)) for host in gone]
+    return FleetResult((*looked.values(), *lost))
+
+
+def _no_more(host: str, site_file: Path) -> Unreachable:
+    return Unreachable(
+        f"{site_file.name} names it no more", remedy="write it in again for as long as it has to go back", host=host
+    )
 
 
 def _last_first(events: list[Event], touched: Mapping[str, object]) -> list[list[str]]:
@@ -186,7 +205,7 @@ def apply(phase: Phase[Any], undoing: Undoing) -> tables.Table:
     if phase.dry_run:
         return _table(undoing, {}, "dry run")
     results: dict[str, FleetResult[Applied]] = {}
-    with phase.apply_lock(undoing.plans) as may_step:
+    with phase.apply_lock(undoing.plans, skipping=(HostError,)) as may_step:
 
         def put_back(session: Session) -> Applied:
             rollback = Rollback(phase.journal, phase.site.units, partial(may_step, session.name))
@@ -236,7 +255,7 @@ def restored(phase: Phase[Any]) -> list[Check]:
         return _as_before(session.name, left, sorted(origin.made.keys() & seen.leaves))
 
     with Waiting(f"{len(whole)} hosts to be compared with what they were", phase.report):
-        looked = phase.fleet.on_all(look, whole)
+        looked = _on_each(phase, look, whole)
     checks = [
         result.unwrap() if result.error is None else _not_seen(host, result.error, phase.folder.change_id)
         for host, result in looked.items()

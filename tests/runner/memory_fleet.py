@@ -112,7 +112,7 @@ def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: None) -> H
     locks = MemoryLocks()
 
     @contextmanager
-    def host_locks(_fleet: object, hosts: Iterable[str], _holder: object) -> Iterator[MemoryLocks]:
+    def host_locks(_fleet: object, hosts: Iterable[str], _holder: object, **_how: object) -> Iterator[MemoryLocks]:
         locked.append(tuple(hosts))
         yield locks
 

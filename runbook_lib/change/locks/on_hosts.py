@@ -130,7 +130,10 @@ class HostLock:
 
 
 class HostLocks:
-    """The locks of many hosts. ``skipped``: those to which no connection could be had, and why. Thread safe."""
+    """The locks of many hosts. Thread safe.
+
+    ``skipped``: hosts whose lock could not be had though nobody is known to hold it, and why.
+    """
 
     def __init__(self, inventory: Iterable[str]) -> None:
         self._inventory = tuple(inventory)
@@ -154,7 +157,7 @@ class HostLocks:
         """Ask one host; see `HostLock.still_held`. Raises Unreachable for a host that was skipped, too."""
         if host not in self._locks:
             raise Unreachable(
-                f"nothing is done here without its lock, and that was out of reach: {self.skipped[host].what}",
+                f"nothing is done here without its lock, and that could not be had: {self.skipped[host].what}",
                 remedy="run this phase again: it reaches the failed and the unreached",
                 host=host,
             )
@@ -191,9 +194,18 @@ def host_lock(session: Session, holder: Holder, *, quiet_seconds: float = QUIET_
 
 @contextmanager
 def host_locks(
-    fleet: Fleet, hosts: Iterable[str], holder: Holder, *, quiet_seconds: float = QUIET_SECONDS
+    fleet: Fleet,
+    hosts: Iterable[str],
+    holder: Holder,
+    *,
+    skipping: tuple[type[HostError], ...] = NO_SESSION,
+    quiet_seconds: float = QUIET_SECONDS,
 ) -> Iterator[HostLocks]:
-    """Hold the locks of all these hosts, or of none; see `host_lock`. Hosts out of reach are skipped."""
+    """Hold the locks of all these hosts, or of none; see `host_lock`.
+
+    Hosts that answer with one of the errors ``skipping`` are skipped: those out of reach; of an undo, which no host may
+    keep from the others, those that are too ill to be locked as well.
+    """
     locks = HostLocks(fleet.hosts)
 
     def lock(session: Session) -> None:
@@ -201,7 +213,7 @@ def host_locks(
 
     def reach(task: Callable[[Session], None], some: Iterable[str]) -> list[str]:
         results = fleet.on_all(task, some)
-        locks.skipped |= {each.host: each.error for each in results.failed if isinstance(each.error, NO_SESSION)}
+        locks.skipped |= {each.host: each.error for each in results.failed if isinstance(each.error, skipping)}
         reached = tuple(each for each in results.values() if each.host not in locks.skipped)
         return list(FleetResult(reached).unwrap())
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from runbook_lib.change.locks import Holder, HostLock, host_lock, host_locks
-from runbook_lib.errors import CommandFailed, Locked, ParamsError, Unreachable
+from runbook_lib.errors import CommandFailed, HostError, Locked, ParamsError, Unreachable
 
 if TYPE_CHECKING:
     from tests.change.locks.conftest import Operator, Town
@@ -286,6 +286,9 @@ def test_a_host_that_cannot_be_locked_is_an_error(operator: Operator, town: Town
     ):
         pass
     assert free(operator, "71")
+    with host_locks(fleet, fleet.hosts, FIRST, skipping=(HostError,)) as locks:
+        assert locks.hosts == ("71", "73")
+        assert "FileExistsError" in locks.told()[0]
 
 
 def test_of_two_who_come_together_one_gets_all_hosts(operator: Operator) -> None:
