@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from faulty_bots import CONFIG, HOSTS, NEW_UNIT, OLD, RUNNING, bots, phase, results, roll_out, units
 from faulty_lab import Lab, Tripwire, look
 
-from runbook_lib.change.locks import Holder, host_lock
+from runbook_lib.change.locks import Holder, HostLock, host_lock
 from runbook_lib.fleet import Fleet
 from runbook_lib.runner import undoing
 
@@ -43,15 +44,28 @@ def test_a_host_that_is_cut_off_is_put_back(tmp_path: Path) -> None:
         assert results(roll_out(opened, lab, lambda _: (NEW, NEW_UNIT)))[1:] == ["changed", "changed"]
 
 
-def test_a_host_that_another_run_took_meanwhile_is_not_touched_any_more(tmp_path: Path) -> None:
+def test_a_host_that_another_run_took_meanwhile_is_not_touched_any_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The connection that holds the lock is cut, and before ours is back another run has the host."""
     other = Holder.here("2025-11-24-other", "runbook run", run="other")
+    not_cut = threading.Event()
+    not_cut.set()
+    ask = HostLock.still_held
+
+    def ask_when_the_other_has_come(lock: HostLock) -> None:
+        assert not_cut.wait(60)
+        ask(lock)
+
+    monkeypatch.setattr(HostLock, "still_held", ask_when_the_other_has_come)
     with bots(tmp_path) as lab, phase(tmp_path, lab) as opened, ExitStack() as stack:
 
         def cut_and_come() -> None:
+            not_cut.clear()
             lab.cut("74")
             stack.enter_context(host_lock(stack.enter_context(Fleet.of(lab.site))["74"], other))
             taken.append(look(lab.home("74")))
+            not_cut.set()
 
         taken: list[object] = []
         with Tripwire(lambda: arriving(lab), cut_and_come) as wire:
