@@ -107,7 +107,9 @@ class Control:
         if size == self._size:
             return
         if size < self._read:
-            raise RecordError(f"{path}: has become shorter", remedy="it was edited; see `runbook verify`")
+            raise RecordError(
+                f"{path}: has become shorter", remedy=f"it was edited; see `runbook report --change {self._change}`"
+            )
         with path.open("rb") as file:
             file.seek(self._read)
             whole = file.read().rpartition(b"\n")[0]  # what has no line end is no event yet
@@ -120,7 +122,9 @@ class Control:
         try:
             return Event(**json.loads(line))
         except (ValueError, TypeError):
-            raise RecordError(f"{self._journal.path}: no journal line", remedy="see `runbook verify`") from None
+            raise RecordError(
+                f"{self._journal.path}: no journal line", remedy=f"see `runbook report --change {self._change}`"
+            ) from None
 
     def _take(self, event: Event) -> None:
         if event.number <= self._since:

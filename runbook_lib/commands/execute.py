@@ -184,8 +184,8 @@ class _Told:
         why = ended.error or ""
         if ended.kind in WAITING:
             why = why.partition(" -> ")[0]  # how to go on is told at the end, as it is to be typed
-        terminal.done(_verdict(ended.kind), f"{spent}: {why}")
         self.stop(ended.kind, why)
+        terminal.done(_verdict(ended.kind), f"{spent}: {why}")
 
     def stop(self, kind: type[RunbookError], why: str) -> None:
         """Something stopped it."""

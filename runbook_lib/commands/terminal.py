@@ -32,7 +32,7 @@ class Waits:
 
     def __call__(self, progress: Progress) -> None:
         """Show one step of a wait."""
-        text = f"{self._title}: {redact(sentence(progress))}"
+        text = _plain(f"{self._title}: {sentence(progress)}")
         if self._status is not None:
             self._status.update(text)
             return
@@ -53,7 +53,7 @@ class Waits:
         self._title = title
         self._last = ("", 0.0)
         if self._status is not None:
-            self._status.update(title)
+            self._status.update(_plain(title))
 
     def message(self, content: Mapping[str, Any]) -> None:
         """Show a wait that a notebook's cell has sent."""
@@ -73,7 +73,7 @@ def waiting(title: str) -> Iterator[Waits]:
     if not console.is_terminal:
         yield Waits(None, title)
         return
-    with console.status(title, spinner="dots") as status:
+    with console.status(_plain(title), spinner="dots") as status:
         yield Waits(status, title)
 
 
@@ -87,12 +87,12 @@ def gone() -> None:
 
 def done(verdict: Verdict, text: str) -> None:
     """Print how a step ended."""
-    console.print(f"{MARKS[verdict]} {redact(text)}")
+    console.print(f"{MARKS[verdict]} {_plain(text)}")
 
 
 def say(text: str) -> None:
     """Print a line as it is."""
-    console.print(escape(redact(text)))
+    console.print(_plain(text))
 
 
 def note(text: str) -> None:
@@ -102,4 +102,9 @@ def note(text: str) -> None:
 
 def verdict(found: Verdict, text: str) -> None:
     """Print the one line that says how all of it ended."""
-    console.print(f"\n{MARKS[found]} [bold]{found}[/]: {redact(text)}")
+    console.print(f"\n{MARKS[found]} [bold]{found}[/]: {_plain(text)}")
+
+
+def _plain(text: str) -> str:
+    """Return what a console shows as this very text, secrets masked: what hosts say may have brackets in it."""
+    return escape(redact(text))

@@ -94,6 +94,11 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
                 raise RunError(
                     f"the kernel died{': ' if last else ''}{''.join(last)}", remedy="run this notebook again"
                 ) from None
+            except (
+                RuntimeError
+            ) as error:  # as nbclient says that a kernel ended, or said nothing, before its first cell
+                _cut_off(nb_man)
+                raise RunError(f"the kernel did not start: {error}", remedy="run this notebook again") from None
             except BaseException:
                 _cut_off(nb_man)
                 raise

@@ -119,8 +119,10 @@ def _last(events: Sequence[Event], *what: str) -> Event | None:
 
 
 def _alive(told: _Told, holder: Holder) -> tuple[State, str, float]:
-    word = _last(told.own, "pause", "go", "abort", "stop")
     opened = _last(told.own, OPENED)
+    # a notebook by hand hears what is said since it was opened, a run what is said since it began
+    heard = told.own if holder.run or opened is None else [each for each in told.own if each.number > opened.number]
+    word = _last(heard, "pause", "go", "abort", "stop")
     phase = holder.phase or (opened.phase if opened is not None else "")
     who = f"by {holder.by} (process {holder.pid} on {holder.machine})"
     at_work = f"{phase or holder.command}, {who}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -265,6 +266,14 @@ def test_a_kernel_that_is_killed_leaves_no_cell_completed_that_did_not_run_to_it
     assert (ended.kind, ended.error) == (RunError, "the kernel died")
     left = executed.read(tmp_path / "out" / "10_dies.ipynb")
     assert [cell.completed for cell in left.cells] == [True, True, False, False]
+
+
+def test_a_kernel_that_does_not_start_ends_the_run_as_one_that_died(tmp_path: Path) -> None:
+    (notebook,) = write(tmp_path, n10_dies=DIES)
+    kernels = Kernels(tmp_path, lambda _content: None, {**os.environ, "PYTHONHOME": str(tmp_path)})
+    (ended,) = run([notebook], tmp_path / "out", {"site": "lab", "dry_run": True}, kernels)
+    assert ended.kind is RunError
+    assert str(ended.error).startswith("the kernel did not start: ")
 
 
 def test_a_run_that_is_interrupted_leaves_no_cell_completed_that_did_not_run_to_its_end(tmp_path: Path) -> None:

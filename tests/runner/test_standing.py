@@ -77,6 +77,15 @@ def test_words_to_an_earlier_run_are_no_words_to_this_one(journal: Callable[...,
     assert of(journal().events(), at_work()).state is State.RUNNING
 
 
+def test_a_notebook_by_hand_hears_what_is_said_since_it_was_opened(journal: Callable[..., Journal]) -> None:
+    began(journal())
+    journal().write("pause", why="w")
+    journal("30_y").write("opened", site="lab", dry_run=False)
+    assert of(journal().events(), at_work(run="", phase="")).state is State.RUNNING
+    journal().write("pause", why="w")
+    assert of(journal().events(), at_work(run="", phase="")).state is State.PAUSED
+
+
 def test_a_run_without_an_end_was_cut_off(journal: Callable[..., Journal]) -> None:
     began(journal())
     journal().write("opened", site="lab", dry_run=False)
