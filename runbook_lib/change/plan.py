@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from runbook_lib.change.resources import Command, File, Seen, SeenFile, Unit, Wanted
-from runbook_lib.errors import ApplyFailed
+from runbook_lib.errors import ApplyFailed, StalePlan
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
@@ -125,14 +125,15 @@ def plan_host(wanted: Wanted, seen: Seen, *, owed: Collection[str] = ()) -> Host
     """Compare what one host should have with what was seen there.
 
     ``owed``: units that were not restarted yet since something that they read was changed, as after a crash. Raises
-    ApplyFailed for a unit that could not be brought up, or not be put back.
+    ApplyFailed for a unit that could not be brought up, or not be put back; StalePlan for a file whose new bytes were
+    made of others than those that were seen.
     """
     steps: list[Step] = []
     for resource in wanted.resources:
         match resource:
             case File():
                 file_step = FileStep(resource, seen.files[resource.path])
-                steps += [file_step] if _differs(file_step) else []
+                steps += [file_step] if _differs(file_step, wanted.host) else []
             case Command():
                 steps += [] if seen.commands[resource.name] else [CommandStep(resource)]
             case Unit():
@@ -151,9 +152,17 @@ def plan_host(wanted: Wanted, seen: Seen, *, owed: Collection[str] = ()) -> Host
     return HostPlan(wanted.host, tuple(steps), seen)
 
 
-def _differs(step: FileStep) -> bool:
+def _differs(step: FileStep, host: str) -> bool:
     before = step.before.state
-    return not before.exists or before.sha256 != step.digest or before.mode != step.wanted.mode
+    if before.exists and before.sha256 == step.digest:
+        return before.mode != step.wanted.mode
+    if step.wanted.made_of not in {None, before.sha256}:
+        raise StalePlan(
+            f"{step.wanted.path} was edited since its new version was made of it",
+            remedy="plan again and read the diff",
+            host=host,
+        )
+    return True
 
 
 def _acts(before: UnitState, *, stale: bool) -> tuple[Act, ...]:

@@ -18,7 +18,8 @@ class File:
     """A file with these bytes and permission bits. ``path``: relative to the login's home unless absolute.
 
     ``root``: only root may write it, so that it is read and written through sudo. ``rewritten``: what runs there goes
-    on writing it, so that it counts as ours whatever stands there when it is undone.
+    on writing it, so that it counts as ours whatever stands there when it is undone. ``made_of``: SHA-256 of what stood
+    there when the new bytes were made of it; None if they do not depend on it.
     """
 
     path: str
@@ -26,6 +27,7 @@ class File:
     mode: int = 0o644
     root: bool = False
     rewritten: bool = False
+    made_of: str | None = None
 
     @property
     def key(self) -> str:

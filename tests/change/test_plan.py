@@ -8,7 +8,7 @@ import pytest
 
 from runbook_lib.change.plan import Act, HostPlan, Step, changed_since, is_unit_file, plan_host
 from runbook_lib.change.resources import Command, File, Seen, SeenFile, Unit, Wanted
-from runbook_lib.errors import ApplyFailed, ParamsError
+from runbook_lib.errors import ApplyFailed, ParamsError, StalePlan
 from runbook_lib.fleet import UnitState
 from runbook_lib.values import FileState
 
@@ -60,6 +60,15 @@ def test_a_file_is_replaced() -> None:
     made = plan(there(CONFIG, b"{} "))
     assert made.describe() == ["replace bot/config.json", "restart bot.service"]
     assert made.files[0].before.content == b"{} "
+
+
+def test_a_file_that_was_edited_since_its_new_version_was_made_of_it_is_not_replaced() -> None:
+    made = replace(WANTED, resources=(replace(CONFIG, made_of=hashlib.sha256(b"{} ").hexdigest()),))
+    assert plan_host(made, seen(there(CONFIG, b"{} "))).describe() == ["replace bot/config.json"]
+    assert plan_host(made, seen(there(CONFIG))).empty, "it stands there already"
+    for other in (there(CONFIG, b"{   }"), absent(CONFIG)):
+        with pytest.raises(StalePlan, match=r"^75: bot/config\.json was edited since its new version was made of it"):
+            plan_host(made, seen(other))
 
 
 def test_a_mode_alone_is_a_step_of_its_own() -> None:

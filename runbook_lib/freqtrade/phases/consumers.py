@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 import time
 
@@ -76,7 +77,7 @@ def _wanted(
         (
             *producers.feed_files(site),
             File(producers.in_strategies(site, f"{edit.fed_strategy}.py"), _subclass(session, site, edit).encode()),
-            File(bot.config, edit.text.encode(), state.mode),
+            File(bot.config, edit.text.encode(), state.mode, made_of=hashlib.sha256(original).hexdigest()),
             Unit(bot.unit, settle_seconds=site.gates.settle_seconds),
         ),
         leaves=(*producers.feed_leaves(site), producers.in_strategies(site, compiled)),
