@@ -15,7 +15,7 @@ from runbook_lib.change.journal import Event, Journal
 from runbook_lib.errors import Held, StalePlan
 from runbook_lib.values import Verdict
 
-_TAKES_BACK: Final = ("abort", "rolled back", "put back", "planned")
+_TAKES_BACK: Final = ("abort", "rolled back", "put back", "planned", "stale")
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,11 @@ def save(folder: Path, name: str, plans: Mapping[str, HostPlan], *, by: str, at:
     return hashlib.sha256(data).hexdigest()
 
 
+def digest(path: Path) -> str | None:
+    """Return the SHA-256 of a plan as it lies there; None if there is none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
 def _write(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".part-{os.getpid()}-{path.name}")

@@ -130,9 +130,8 @@ def change_all(  # noqa: PLR0913 - one roll-out
     phase.must_not_be_stopped()
     if phase.dry_run:
         return Rollout(tuple(Attempt(host, "dry run", checks=(dry(),)) for host in hosts))
-    phase.must_fit(planned.name, planned.plans, planned.made)  # all of it: what was saved is one plan
-
-    with phase.apply_lock(hosts) as may_step:
+    with phase.telling_stale_plans(), phase.apply_lock(hosts) as may_step:
+        phase.must_fit(planned.name, planned.plans, planned.made)  # all of it: what was saved is one plan
 
         def work(batch: tuple[str, ...]) -> Sequence[Attempt]:
             return _batch(phase, planned, up, batch, may_step)

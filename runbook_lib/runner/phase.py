@@ -147,15 +147,29 @@ class Phase(RenderedAs, Generic[S]):
 
             yield may_step
 
+    @contextmanager
+    def telling_stale_plans(self) -> Iterator[None]:
+        """Write down that a plan no longer fits: what was approved by it counts no more, by hand either."""
+        try:
+            yield
+        except StalePlan as error:
+            self.journal.write("stale", error.host, why=error.what)
+            raise
+
     def must_fit(self, name: str, plans: Mapping[str, HostPlan], made: int | None = None) -> None:
         """Refuse a plan if one was saved under this name and hosts had changed since when it was made.
 
         ``made``: number of the journal's last event by then; what was done later by this plan does not count. Raises
         StalePlan, which says what changed.
         """
-        path = self.folder.plans / f"{name}.json"
-        known = self.journal.events()[:made]
-        changes = saved.compare(path, plans, known) if path.exists() else []
+        path, events = self.folder.plans / f"{name}.json", self.journal.events()
+        told = next(
+            (each for each in reversed(events) if (each.what, each.detail.get("plan")) == ("planned", name)), None
+        )
+        if told is not None and told.detail["digest"] != saved.digest(path):
+            changes = ["it is not the plan that the journal tells of"]
+        else:
+            changes = saved.compare(path, plans, events[:made]) if path.exists() else []
         if changes:
             raise StalePlan(
                 f"the saved plan of {name} no longer fits: {'; '.join(changes)}",

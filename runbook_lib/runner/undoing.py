@@ -205,7 +205,7 @@ def apply(phase: Phase[Any], undoing: Undoing) -> tables.Table:
     if phase.dry_run:
         return _table(undoing, {}, "dry run")
     results: dict[str, FleetResult[Applied]] = {}
-    with phase.apply_lock(undoing.plans, skipping=(HostError,)) as may_step:
+    with phase.telling_stale_plans(), phase.apply_lock(undoing.plans, skipping=(HostError,)) as may_step:
 
         def put_back(session: Session) -> Applied:
             rollback = Rollback(phase.journal, phase.site.units, partial(may_step, session.name))

@@ -51,6 +51,7 @@ def test_the_last_approval_counts(journal: Journal) -> None:
 
 
 TAKES_BACK = [
+    ("stale", {"why": "w"}),
     ("abort", {"reason": "no"}),
     ("rolled back", {}),
     ("put back", {"why": "it did not come up"}),

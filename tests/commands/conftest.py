@@ -68,7 +68,7 @@ def locked(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """Return which hosts were locked; none is connected to."""
     asked: list[list[str]] = []
 
-    def hosts_locked(site: Site, _holder: object) -> AbstractContextManager[HostLocks]:
+    def hosts_locked(site: Site, _holder: object, _skipping: object) -> AbstractContextManager[HostLocks]:
         asked.append(list(site.hosts))
         return nullcontext(HostLocks(site.hosts))
 

@@ -215,6 +215,8 @@ def test_a_host_that_was_edited_since_it_was_planned_ends_the_run(hosts: Hosts) 
         changing.change_all(phase, planned, well, hosts=list("abcd"), size=1)
     assert hosts.config() == {"a": b"NEW", "b": b"EDITED", "c": b"OLD", "d": b"OLD"}
     assert told(hosts, "put back") == []
+    (stale,) = told(hosts, "stale")
+    assert stale.host == "b", "what was approved counts no more"
 
 
 @pytest.mark.parametrize("how", ["edited", "stopped"])
@@ -244,6 +246,24 @@ def test_a_plan_that_was_saved_must_fit_before_anything_is_touched(hosts: Hosts)
     with pytest.raises(StalePlan, match="the saved plan of 40_x no longer fits"):
         roll_out(hosts, phase=phase, names="abcd")
     assert hosts.config()["a"] == b"OLD"
+
+
+@pytest.mark.parametrize("how", ["gone", "another"])
+def test_a_plan_that_was_saved_must_be_the_one_that_the_journal_tells_of(hosts: Hosts, how: str) -> None:
+    phase = hosts.phase()
+    planned = changing.plan(phase, "Bots", wanted())
+    digest = saved.save(phase.folder.path, "40_x", planned.plans, by="x", at=0.0)
+    phase.journal.write("planned", plan="40_x", digest=digest, named=[])
+    path = phase.folder.plans / "40_x.json"
+    if how == "gone":
+        path.unlink()
+    else:
+        saved.save(phase.folder.path, "40_x", planned.plans, by="somebody", at=0.0)
+    with pytest.raises(StalePlan, match="it is not the plan that the journal tells of"):
+        roll_out(hosts, phase=phase)
+    assert hosts.config()["a"] == b"OLD"
+    saved.save(phase.folder.path, "40_x", planned.plans, by="x", at=0.0)
+    assert results(roll_out(hosts, phase=phase))["a"] == "changed"
 
 
 def test_what_this_plan_did_to_the_first_hosts_makes_it_no_other_for_the_rest(hosts: Hosts) -> None:
