@@ -13,7 +13,7 @@ from runbook_lib.change.resources import Command, Seen, SeenFile, Wanted
 from runbook_lib.change.settled import said, wait_until_settled
 from runbook_lib.change.undo import owed
 from runbook_lib.errors import ApplyFailed, CommandFailed, RunbookError, StalePlan, VerifyFailed
-from runbook_lib.fleet import Files, Session, Units
+from runbook_lib.fleet import Files, Session, Tasks, Units
 
 Scope = Literal["user", "system"]
 
@@ -243,9 +243,9 @@ def _write(session: Session, step: FileStep, *, first: bool) -> None:
 
 
 def _do(session: Session, command: Command) -> None:
-    run = session.sudo if command.root else session.run
+    tasks = Tasks(session, sudo=command.root)
     try:
-        run(command.do, deadline=command.seconds)
+        tasks.do(command.name, command.do, check=command.check, deadline=command.seconds)
     except CommandFailed as error:
         raise ApplyFailed(f"{command.name}: {error.what}", remedy=error.remedy, host=session.name) from error
     if not _holds(session, command):

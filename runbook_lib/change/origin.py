@@ -83,11 +83,15 @@ class UnitOrigin:
 
 @dataclass(frozen=True, slots=True)
 class CommandOrigin:
-    """A command that was done; ``check`` tells whether its effect is there, ``undo`` takes it back (None: nothing)."""
+    """A command that was done; ``check`` tells whether its effect is there, ``undo`` takes it back (None: nothing).
+
+    ``midway``: it was announced and not seen to its end.
+    """
 
     check: str
     undo: str | None
     root: bool
+    midway: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +199,9 @@ class Story:
                 self._origin = replace(self._origin, reload=was.reload or is_unit_file(path))
             case "done" if kind == "file":
                 self._midway(name, midway=False, sure=True)
+            case "done" if kind == "command" and name in was.commands:
+                command = replace(was.commands[name], midway=False)
+                self._origin = replace(was, commands={**was.commands, name: command})
             case "undone" if key in self._undoing:
                 self._undone(key, self._undoing.pop(key))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, assert_never
@@ -27,7 +27,7 @@ from runbook_lib.change.undo_plan import (
     UnitUndo,
 )
 from runbook_lib.errors import ApplyFailed, CommandFailed, EditedSince, RunbookError, StalePlan, VerifyFailed
-from runbook_lib.fleet import Files, Session, Units, UnitState
+from runbook_lib.fleet import Files, Session, Tasks, Units, UnitState
 from runbook_lib.values import FileState
 
 UNDECIDED: Final[Mapping[str, Decided]] = MappingProxyType({})
@@ -85,11 +85,12 @@ class Rollback:
         journalled as such and ends it; planned again, what is back already has no step any more.
         """
         self._refuse(plan)
-        if plan.empty:
+        at_work = {name for name, command in plan.origin.commands.items() if command.midway}
+        if plan.empty and not at_work:
             return Applied(changed=False)
         self._fence(session, plan.origin)
         fresh = self.plan(session, plan.origin, plan.decisions)
-        then, now = (replace(each.seen, units={}) for each in (plan, fresh))  # a failing unit is never twice the same
+        then, now = (_steady(each.seen, at_work) for each in (plan, fresh))
         if changes := changed_since(then, now):
             raise StalePlan(
                 f"the plan no longer fits: {'; '.join(changes)}", remedy="plan the rollback again", host=plan.host
@@ -140,12 +141,16 @@ class Rollback:
             )
 
     def _fence(self, session: Session, origin: Origin) -> None:
-        """See to it that no write that was given up can still come through, and sweep up what it left."""
+        """See to it that nothing that was given up can still come through, no command and no write; sweep up after it."""
         for root in (False, True):
             midway = [path for path, was in origin.files.items() if was.midway and was.root is root]
             if midway:
                 self._check()
                 Files(session, sudo=root).sweep(midway)
+            commands = [name for name, was in origin.commands.items() if was.midway and was.root is root]
+            if commands:
+                self._check()
+                Tasks(session, sudo=root).end(commands)
 
     def _units(self, session: Session, origin: Origin) -> dict[str, UnitState]:
         scopes = dict.fromkeys(origin.owed, self._scope) | {
@@ -205,6 +210,11 @@ class Rollback:
                 remedy=_LOOK,
                 host=session.name,
             )
+
+
+def _steady(seen: Seen, at_work: Collection[str]) -> Seen:
+    """Leave out what may change by itself: a failing unit is never twice the same, a command may have just ended."""
+    return replace(seen, units={}, commands={name: so for name, so in seen.commands.items() if name not in at_work})
 
 
 def _target(step: UndoStep, restarts: list[str], scope: Scope) -> dict[str, Any]:

@@ -244,12 +244,21 @@ class MemoryUnits:
         return self._host.logs.get(name, "")
 
 
+class MemoryTasks:
+    def __init__(self, host: MemoryHost, *, sudo: bool = False) -> None:
+        self._run = host.sudo if sudo else host.run
+
+    def do(self, _name: str, command: str, *, check: str, deadline: float | None = None) -> None:  # noqa: ARG002 - as the real one takes it
+        self._run(command, deadline=deadline)
+
+
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> MemoryHost:
     """One host; the engine's files, units and clock are those kept in memory."""
     made = MemoryHost()
     monkeypatch.setattr(engine, "Files", MemoryFiles)
     monkeypatch.setattr(engine, "Units", MemoryUnits)
+    monkeypatch.setattr(engine, "Tasks", MemoryTasks)
     monkeypatch.setattr(settled, "monotonic", lambda: made.now)
     monkeypatch.setattr(settled, "sleep", made.sleep)
     return made

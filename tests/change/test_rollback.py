@@ -418,6 +418,28 @@ def test_a_write_that_was_given_up_cannot_come_after_its_undo(change: Change, ba
     assert not [path for path in change.world.files if path.endswith("123456")]
 
 
+@pytest.mark.parametrize("back", [Change.back, lambda change: change.put_back(0)])
+def test_a_command_that_was_given_up_is_ended_before_its_undo(change: Change, back: Callable[[Change], object]) -> None:
+    change.world.loses = "set nat"
+    with pytest.raises(TransferFailed):
+        change.forward(FIRST)
+    back(change)
+    if change.world.late is not None:
+        change.world.late()
+    assert change.world.like() == world().like()
+
+
+def test_a_command_that_was_given_up_is_ended_though_nothing_else_is_to_be_undone(change: Change) -> None:
+    change.world.loses = "set nat"
+    with pytest.raises(TransferFailed):
+        change.forward(
+            replace(FIRST, resources=(Command("nat", "is nat", "set nat", "unset nat"),), leaves=(), folders=())
+        )
+    assert change.plan().empty
+    change.back()
+    assert change.world.late is None
+
+
 def test_what_a_full_disk_kept_from_being_written_is_put_back_without_a_restart(change: Change) -> None:
     change.world.refuses = "begin to write bot/config.json"
     with pytest.raises(CommandFailed):

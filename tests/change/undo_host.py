@@ -346,6 +346,23 @@ class WorldUnits:
         unit.active = "failed" if b"BAD" in unit.read else unit.comes_up
 
 
+class WorldTasks:
+    """Commands on a flag of the host; one that was given up goes on until it is ended."""
+
+    def __init__(self, world: World, *, sudo: bool = False) -> None:
+        assert isinstance(sudo, bool)
+        self._world = world
+
+    def do(self, _name: str, command: str, *, check: str, deadline: float | None = None) -> None:
+        if self._world.run(check, check=False).status:
+            self._world.run(command, deadline=deadline)
+
+    def end(self, names: Iterable[str]) -> None:
+        self._world.moment("before a look")
+        if list(names) == ["nat"]:
+            self._world.late = None
+
+
 class MemoryJournal:
     """As the journal, in memory, and each write a moment before and after."""
 
@@ -407,3 +424,4 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (engine, rollback):
         monkeypatch.setattr(module, "Files", WorldFiles)
         monkeypatch.setattr(module, "Units", WorldUnits)
+        monkeypatch.setattr(module, "Tasks", WorldTasks)
