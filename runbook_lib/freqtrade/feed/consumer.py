@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import time
@@ -19,7 +18,7 @@ from .exchange.budget import Budget
 from .exchange.direct import Direct, listen
 from .exchange.held import correct
 from .host import DataProvider, Exchange, Fetch
-from .loop import FeedLoop
+from .loop import GRACE_SECONDS, FeedLoop
 from .peers.client import clients
 from .peers.feed import Feed
 from .reasons import Reason
@@ -29,7 +28,6 @@ from .state import FeedState
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 10.0  # for the first look at the producers
-GRACE_SECONDS = 10.0  # how long after its own patience a feed that says nothing counts as broken
 
 
 @dataclass
@@ -84,8 +82,8 @@ class FedFetch:
     async def _from_producers(self, key: Key, asked: Asked) -> list[Row] | Reason:
         if asked.window is None or not plain(asked, self.exchange):
             return Reason.FOREIGN
-        async with asyncio.timeout(self.patience_seconds + GRACE_SECONDS):
-            answer = await self.loop.call(self.feed.answer(key, asked.window))
+        work = self.feed.answer(key, asked.window)
+        answer = await self.loop.call_within(self.patience_seconds + GRACE_SECONDS, work)
         if (answer is Reason.CLOCK or answer is Reason.EARLY) and self.direct.check.wrong:
             return Reason.OWN_CLOCK  # whose clock is wrong finds everybody else's so
         return answer
@@ -144,6 +142,7 @@ class CandleConsumer:
             if self._candle_feed_direct is not None:
                 exchange = self.dp._exchange  # noqa: SLF001 - freqtrade offers strategies no other way to the exchange
                 ask_again(exchange, self._candle_feed_direct.left_out, candle_type_of(self.config))
+                self._candle_feed_direct.tell()
             if self.candle_feed_state is not None:
                 self.candle_feed_state.turn()
         except Exception:

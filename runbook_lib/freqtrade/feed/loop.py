@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, TypeVar
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 NAME = "candle-feed"
 WIND_DOWN_SECONDS = 2.0
+GRACE_SECONDS = 10.0  # how long after its own patience a feed that says nothing counts as broken
 
 
 class Stopped(RuntimeError):
     """The feed's thread has ended, or never began."""
+
+
+class Hung(TimeoutError):
+    """The feed's thread does not answer."""
 
 
 class FeedLoop:
@@ -31,6 +39,8 @@ class FeedLoop:
         self._lock = threading.Lock()
         self._open = False
         self._at_end: list[Callable[[], Awaitable[object]]] = []
+        self._sign_of_life: Future[None] | None = None
+        self._said = False
 
     @property
     def alive(self) -> bool:
@@ -68,6 +78,27 @@ class FeedLoop:
                 raise
             # it was the work that was cancelled, as its thread ended: no reason to cancel the bot's own request
             raise Stopped("the candle feed's thread ended meanwhile") from None
+
+    async def call_within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+        """Do as ``call``, but raise Hung after so many seconds, and then at once until the thread answers again."""
+        if self._sign_of_life is not None and not self._sign_of_life.done():
+            work.close()
+            raise Hung("the candle feed's thread hangs")
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.call(work)
+        except TimeoutError as error:
+            self._hangs(seconds)
+            raise Hung(f"no answer from the candle feed in {seconds:g} s") from error
+
+    def _hangs(self, seconds: float) -> None:
+        """Ask the thread for a sign of life, as whoever waited for it did so in vain."""
+        with suppress(Stopped):
+            self._sign_of_life = self.run(asyncio.sleep(0))
+        if not self._said:
+            self._said = True
+            words = "Candle feed: no answer in %g s, nobody waits for it before its thread lives again (said once)"
+            logger.warning(words, seconds)
 
     def stop(self) -> None:
         """Cancel what is under way and end the thread. May be called twice, but not from the thread itself."""

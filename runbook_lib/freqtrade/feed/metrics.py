@@ -40,8 +40,8 @@ def _metrics(state: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Samples]
     yield "producer_up", gauge, "1 if the producer answers and is believed.", _by("producer", up)
     taken = ((name, takeover["pairs"]) for name, takeover in state["takeover"].items())
     yield "takeover_pairs", gauge, "Pairs downloaded in a producer's place.", _by("producer", taken)
-    closed = state["breaker"]["state"] == "closed"
-    yield "breaker_open", gauge, "1 while the exchange is left alone.", _one(float(not closed))
+    left_alone = state["breaker"]["state"] == "open"  # half-open it stays where nobody has anything to ask
+    yield "breaker_open", gauge, "1 while the exchange is left alone.", _one(float(left_alone))
     yield "weight_used", gauge, "Request weight of the last minute.", _one(state["weight_used"])
     newest = ((key, at / 1000) for key, at in state["newest_candle_ms"].items())
     yield "newest_candle_timestamp_seconds", gauge, "Open of the newest closed candle.", _series(newest)

@@ -17,7 +17,7 @@ from .exchange.direct import Direct, listen
 from .exchange.stream import SettledStream
 from .exchange.twin import fetch_of, twin_of
 from .host import Ccxt, DataProvider, Fetch
-from .loop import FeedLoop
+from .loop import GRACE_SECONDS, FeedLoop
 from .peers.client import clients
 from .peers.feed import Feed
 from .peers.kept import Series
@@ -53,6 +53,7 @@ class Producing:
         outlook, series = self.outlook, self.series
         outlook.own_pairs = frozenset(own_pairs)
         outlook.beat()
+        self.direct.tell()
         self.state.want([*filter(outlook.own, series.store.series()), *series.held()])
         self.state.turn()
 
@@ -143,13 +144,13 @@ def produce(config: Mapping[str, Any], dp: DataProvider, timeframe: str) -> Prod
         exchange.get_option("ohlcv_params", {}) or {},
     )
     counter = Counter(name, market, tokens_of(config), frozenset(link.name for link in links), store, outlook, series)
-    loop = FeedLoop()
+    loop, patience = FeedLoop(), settings.settle_seconds + settings.wait_seconds + GRACE_SECONDS
     directly = direct(bots, bots.fetch_ohlcv)
     own = OwnFetch(
         directly,
         store,
         outlook,
-        lambda key, window: loop.call(feed.answer(key, window)),
+        lambda key, window: loop.call_within(patience, feed.answer(key, window)),
         state,
         exchange,
     )

@@ -184,15 +184,16 @@ class FeedState:
     def guard(self, breaker_state: str, until: float, reason: str, weight_used: float) -> None:
         """Note whether the exchange may be asked, and the request weight of the last minute."""
         with self._lock:
-            before = self._breaker.state
-            self._breaker = _Breaker(breaker_state, until, reason)
-            self._weight_used = weight_used
+            told, before = _Breaker(breaker_state, until, reason), self._breaker.state
+            if (told, weight_used) == (self._breaker, self._weight_used):
+                return
+            self._breaker, self._weight_used, self._dirty = told, weight_used, True
             if breaker_state != before:
                 # a probe that is refused leads from half-open back to open, again and again: no line for that
                 level = logging.WARNING if "closed" in (before, breaker_state) else logging.DEBUG
                 self._say(level, f"breaker: {before} -> {breaker_state}", reason)
-            self._dirty = True
-        self.write()
+        if breaker_state != before:  # the rest is written with the round's end, which a write here would put off
+            self.write()
 
     def turn(self) -> None:
         """End one round of the bot: say what changed, write if something did."""
@@ -266,7 +267,7 @@ class FeedState:
             now = self._clock()
             if (
                 not self._dirty
-                or now - self._written < WRITE_EVERY_SECONDS
+                or 0 <= now - self._written < WRITE_EVERY_SECONDS
                 or not self._writing.acquire(blocking=False)
             ):
                 return

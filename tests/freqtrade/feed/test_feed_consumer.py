@@ -350,6 +350,42 @@ async def test_an_error_in_the_feed_asks_the_exchange_and_says_so_once(
     assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
+async def test_a_thread_that_hangs_is_waited_for_once(
+    make: Callable[..., Bot], caplog: pytest.LogCaptureFixture
+) -> None:
+    bot, goes_on = make(), threading.Event()
+    bot.strategy.ft_bot_start()
+    assert bot.strategy._candle_feed_loop is not None
+    bot.strategy._candle_feed_loop._loop.call_soon_threadsafe(goes_on.wait, 30)
+    try:
+        bot.ccxt.fetch_ohlcv.patience_seconds = 0.05 - consumer.GRACE_SECONDS
+        assert len(await bot.fetch()) == 2
+        bot.ccxt.fetch_ohlcv.patience_seconds = 60
+        async with asyncio.timeout(5):
+            assert len(await bot.fetch()) == 2
+    finally:
+        goes_on.set()
+    assert bot.state()["fallbacks"] == {str(Reason.ERROR): 2}
+    assert caplog.text.count("nobody waits for it before its thread lives again (said once)") == 1
+    bot.strategy._candle_feed_loop._sign_of_life.result(5)  # type: ignore[union-attr]  # somebody asked for one above
+    assert len(await bot.fetch()) == 1000
+
+
+async def test_one_that_is_fed_says_how_the_exchange_stands_today(make: Callable[..., Bot]) -> None:
+    bot = make()
+    bot.strategy.ft_bot_start()
+    direct = bot.ccxt.fetch_ohlcv.direct
+    direct.breaker.refused(418, 60)
+    direct.budget.heard(230.0, 30.0)
+    before = bot.state()
+    assert (before["breaker"]["state"], before["weight_used"]) == ("open", 230.0)
+    direct.breaker._clock, direct.budget._clock = (lambda: time.time() + 3600), (lambda: time.monotonic() + 3600)
+    await bot.fetch()
+    after = bot.state()
+    assert (after["breaker"]["state"], after["weight_used"]) == ("half-open", 0.0)
+    assert after["state"] == "serving"
+
+
 async def test_what_was_not_sent_is_no_request_of_its_own(make: Callable[..., Bot], link: Link) -> None:
     bot = make()
     bot.strategy.ft_bot_start()

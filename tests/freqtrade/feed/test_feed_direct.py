@@ -16,7 +16,7 @@ import pytest
 from runbook_lib.freqtrade.feed.exchange.asked import Asked
 from runbook_lib.freqtrade.feed.exchange.breaker import SILENT, Breaker
 from runbook_lib.freqtrade.feed.exchange.budget import AT_ONCE, Budget, Need
-from runbook_lib.freqtrade.feed.exchange.direct import LOOK_SECONDS, Blocked, Direct, listen
+from runbook_lib.freqtrade.feed.exchange.direct import LOOK_SECONDS, Blocked, Direct, Early, listen
 
 STEP = 60_000
 FORMING = 30_000_000 * STEP
@@ -294,6 +294,106 @@ async def test_a_clock_that_is_ahead_is_not_taken_for_the_exchanges(ccxt: Ccxt, 
     ccxt.slept.clear()
     await bot.take()
     assert 60 + 2.0 <= ccxt.now - 2.5 - OPEN <= 60 + 3.1, "two seconds after the close by the exchange's clock"
+
+
+class Behind(Ccxt):
+    """An exchange whose clock is behind the bot's; of a candle that has not settled by it not all has come."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(OPEN)
+        self.seconds = seconds
+
+    async def sleep(self, seconds: float) -> None:
+        until = self.now + seconds
+        await asyncio.sleep(0.001)
+        self.now = max(self.now, until)
+
+    async def fetch_ohlcv(self, *asked: Any) -> list[list[float]]:
+        self.asked.append(asked)
+        theirs = self.now - self.seconds
+        await asyncio.sleep(random.Random(len(self.asked)).random() / 500)
+        forming, unsettled = (int((theirs - after) * 1000) // STEP * STEP for after in (0, 2))
+        self.on_rest_response(200, "", "", "GET", {"Date": formatdate(theirs, usegmt=True)}, "", {}, None)
+        opens = range(forming - 5 * STEP, forming + 1, STEP)
+        return [[date, 1.0, 1.0, 1.0, 1.0, 1.0 if date < unsettled else 0.5] for date in opens]
+
+    def on_rest_response(self, *_told: Any) -> str:
+        return ""
+
+
+def newest_closed(rows: list[list[float]]) -> int:
+    """Return the last candle that freqtrade keeps of an answer, having seen that nothing of it was missing."""
+    closed = [row for row in rows if row[0] < FORMING]
+    assert all(row[5] == 1.0 for row in closed), "partial"
+    assert not rows or rows[-1][0] == FORMING
+    return int(closed[-1][0]) if closed else 0
+
+
+async def test_the_first_answers_of_all_are_judged_by_the_exchanges_clock(tmp_path: Path) -> None:
+    ccxt = Behind(seconds=10)
+    bot = Bot(ccxt, tmp_path / "b.json")
+    found = dict(zip(PAIRS, map(newest_closed, await bot.refresh()), strict=True))
+    assert set(found.values()) == {FORMING - 2 * STEP, FORMING - STEP}
+    early = {pair for pair, newest in found.items() if newest != FORMING - STEP}
+    assert 1 <= len(early) <= AT_ONCE + 1, "those behind them in the queue wait for what these learned"
+    assert bot.direct.left_out == {(pair, "1m") for pair in early}, "freqtrade asks for them again"
+    bot.direct.left_out.clear()
+    ccxt.now += 10
+    assert {newest_closed(rows) for rows in await bot.refresh()} == {FORMING - STEP}
+    assert len(ccxt.asked) == 2 * len(PAIRS)
+    assert not bot.direct.left_out
+
+
+async def test_one_whose_clock_is_far_ahead_neither_takes_what_is_partial_nor_asks_all_the_time(tmp_path: Path) -> None:
+    ccxt = Behind(seconds=45)
+    bot = Bot(ccxt, tmp_path / "b.json")
+    asked, found = bot.asked(), []
+    for _ in range(10):  # rounds of the bot, within one candle
+        found.append(newest_closed(await bot.direct(asked, Need.LIVE)))
+        ccxt.now += 5
+    assert [newest for newest in found if newest][:-1] == [FORMING - 2 * STEP] * 2
+    assert found[-1] == FORMING - STEP, "once it has settled by the exchange's clock"
+    assert len(ccxt.asked) == 3
+    assert await bot.take(since=FORMING - 90 * STEP), "history is not held up"
+
+
+async def test_what_came_too_early_is_no_answer_to_keep(tmp_path: Path) -> None:
+    ccxt = Behind(seconds=10)
+    bot = Bot(ccxt, tmp_path / "b.json")
+    asked = bot.asked()
+    for newest in (FORMING - 2 * STEP, 0):  # the second time it is not asked
+        with pytest.raises(Early, match="has yet to settle") as early:
+            await bot.direct.ask(asked, Need.LIVE)
+        assert newest_closed(early.value.rows) == newest
+    assert len(ccxt.asked) == 1
+    assert not bot.direct.left_out
+
+
+async def test_a_clock_that_is_put_right_is_soon_noticed(tmp_path: Path) -> None:
+    ccxt = Behind(seconds=3_600)
+    bot = Bot(ccxt, tmp_path / "b.json")
+    assert newest_closed(await bot.take()) < FORMING - 59 * STEP
+    assert await bot.take() == []
+    assert len(ccxt.asked) == 1
+    ccxt.now, ccxt.seconds = ccxt.now - 3_600, 0
+    assert await bot.take()
+    assert len(ccxt.asked) == 2
+
+
+async def test_where_an_answer_does_not_say_when_it_was_made_its_candles_are_taken(ccxt: Ccxt, bot: Bot) -> None:
+    ccxt.headers = {"Date": formatdate(OPEN - 5, usegmt=True), "Age": "10"}
+    assert await bot.take() == ccxt.candles
+    assert not bot.direct.left_out
+
+
+async def test_says_how_it_stands_though_nobody_asks(ccxt: Ccxt, bot: Bot) -> None:
+    ccxt.status = lambda _symbol: 429
+    await bot.take()
+    bot.direct.tell()
+    assert (bot.notes[-1][0], bot.notes[-1][3]) == ("open", 2)
+    ccxt.now += 3_600
+    bot.direct.tell()
+    assert bot.notes[-1] == ("half-open", 0.0, "refused with 429, 1 in a row", 0)
 
 
 async def test_stays_within_the_budget(ccxt: Ccxt, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runbook_lib.freqtrade.feed.loop import NAME, FeedLoop, Stopped
+from runbook_lib.freqtrade.feed.loop import NAME, FeedLoop, Hung, Stopped
 
 
 @pytest.fixture
@@ -81,6 +81,44 @@ async def test_a_cancelled_request_is_cancelled_and_not_told_of_an_end(loop: Fee
     with pytest.raises(asyncio.CancelledError):
         await task
     loop.stop()
+
+
+async def test_one_that_hangs_is_waited_for_once_until_it_lives_again(
+    loop: FeedLoop, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def hangs() -> None:
+        goes_on.wait(30)
+
+    goes_on = threading.Event()
+    loop.start()
+    loop.run(hangs())
+    try:
+        told = await asyncio.gather(*[loop.call_within(0.05, here()) for _ in range(3)], return_exceptions=True)
+        assert [str(each) for each in told] == ["no answer from the candle feed in 0.05 s"] * 3
+        async with asyncio.timeout(5):
+            with pytest.raises(Hung, match="the candle feed's thread hangs"):
+                await loop.call_within(60, here())
+    finally:
+        goes_on.set()
+    assert loop._sign_of_life is not None
+    loop._sign_of_life.result(5)
+    assert (await loop.call_within(60, here()))[0] == NAME
+    assert caplog.text.count("said once") == 1
+    loop.stop()
+
+
+async def test_work_that_takes_too_long_is_no_thread_that_hangs(loop: FeedLoop) -> None:
+    ended = threading.Event()
+    loop.start()
+    with pytest.raises(Hung):
+        await loop.call_within(0.05, forever(threading.Event(), ended))
+    assert ended.wait(5)
+    assert loop._sign_of_life is not None
+    loop._sign_of_life.result(5)
+    assert (await loop.call_within(60, here()))[0] == NAME
+    loop.stop()
+    with pytest.raises(Stopped):
+        await loop.call_within(60, here())
 
 
 async def test_who_waits_is_told_when_it_is_stopped(loop: FeedLoop) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ import pytest
 
 from runbook_lib.freqtrade.feed import CandleProducer, producer
 from runbook_lib.freqtrade.feed.candle.series import Key
+from runbook_lib.freqtrade.feed.candle.times import window
 from runbook_lib.freqtrade.feed.exchange.stream import SettledStream
-from runbook_lib.freqtrade.feed.loop import NAME
+from runbook_lib.freqtrade.feed.loop import NAME, Hung
 from runbook_lib.freqtrade.feed.peers.own import OwnFetch
 from runbook_lib.freqtrade.feed.peers.route import NoServer
 
@@ -140,6 +142,33 @@ def test_every_round_says_that_the_bot_lives_and_what_is_its_own(bots: Any) -> N
     assert bot.exchange._pairs_last_poll_time == {}, "freqtrade asks again for what was left out"
     assert outlook.own_pairs == {"ETH/USDT"}
     assert outlook._beat > before
+
+
+def test_every_round_says_how_the_exchange_stands(bots: Any) -> None:
+    bot = bots()
+    bot.strategy.ft_bot_start()
+    running = bot.strategy._candle_feed
+    running.direct.breaker.refused(418, 60)  # or so another bot of this machine was
+    bot.strategy.bot_loop_start()
+    assert running.state.as_json()["breaker"]["state"] == "open"
+    assert running.state.as_json()["state"] == "blocked"
+    running.direct.breaker._clock = lambda: time.time() + 3600
+    bot.strategy.bot_loop_start()
+    assert running.state.as_json()["breaker"]["state"] == "half-open"
+
+
+def test_others_that_hang_are_not_waited_for_without_end(bots: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(producer, "GRACE_SECONDS", 0.05)
+    bot, goes_on = bots(candle_feed={"settle_seconds": 0, "wait_seconds": 0}), threading.Event()
+    bot.strategy.ft_bot_start()
+    bot.strategy._candle_feed.loop._loop.call_soon_threadsafe(goes_on.wait, 30)
+    asked = window(now=time.time(), step=60_000, since=None, limit=10)
+    try:
+        for words in ("no answer from the candle feed in 0.05 s", "the candle feed's thread hangs"):
+            with pytest.raises(Hung, match=words):
+                asyncio.run(bot.ccxt.fetch_ohlcv.others(Key("BTC/USDT", "1m", "spot"), asked))
+    finally:
+        goes_on.set()
 
 
 def test_a_pair_that_has_left_its_list_is_told_of_no_more(bots: Any) -> None:

@@ -252,6 +252,34 @@ def test_written_at_most_once_a_second_and_never_torn(kept: Kept) -> None:
     assert sorted(path.name for path in kept.file.parent.iterdir()) == ["state.json", "state.prom"]
 
 
+def test_a_clock_that_is_set_back_does_not_keep_it_from_writing(kept: Kept) -> None:
+    kept.serve()
+    kept.state.write()
+    kept.serve()
+    kept.now -= 3_600
+    kept.state.write()
+    assert kept.read()["served"] == 2
+    assert kept.metrics()['candle_feed_served_total{bot="bot-75",role="consumer"}'] == 2
+
+
+def test_how_the_exchange_stands_takes_no_rounds_place_in_the_file(kept: Kept) -> None:
+    kept.state.guard("closed", 0.0, "", 40)
+    assert not kept.file.exists()
+    kept.serve()
+    assert kept.turn() == "serving"
+    assert kept.read()["weight_used"] == 40
+    kept.now += 60
+    kept.state.guard("open", kept.now + 90, "429 from the exchange", 40)
+    assert kept.read()["breaker"]["state"] == "open", "this is told at once"
+
+
+def test_where_nobody_asks_the_exchange_is_not_left_alone_for_ever(kept: Kept) -> None:
+    for state, left_alone in (("open", 1), ("half-open", 0), ("closed", 0)):
+        kept.state.guard(state, 0.0, "418", 0)
+        kept.turn()
+        assert kept.metrics()['candle_feed_breaker_open{bot="bot-75",role="consumer"}'] == left_alone
+
+
 def test_what_is_told_outside_a_round_is_written_too(kept: Kept) -> None:
     kept.state.link("first", "dead")
     assert kept.read()["producers"]["first"]["state"] == "dead"

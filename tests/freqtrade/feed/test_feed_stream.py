@@ -30,6 +30,7 @@ def test_a_gap_after_what_is_held_is_not_bridged() -> None:
 
 def test_without_the_newest_closed_candle_there_is_nothing() -> None:
     assert final_rows([row(3), row(2)], FORMING - 3 * STEP, FORMING, STEP) is None
+    assert final_rows([row(2), row(0)], FORMING - 3 * STEP, FORMING, STEP) is None
     assert final_rows([], None, FORMING, STEP) is None
 
 
@@ -92,7 +93,7 @@ async def test_others_are_given_the_closed_candles_alone() -> None:
 
 async def test_waits_for_a_stream_that_has_not_spoken_since_the_close() -> None:
     stream = Stream()
-    stream.events = [(4.0, 4.0, [row(2), row(1)])]
+    stream.events = [(4.0, 4.0, [row(2), row(1), row(0)])]
     *_, rows, drop = await stream.take()
     assert rows == [row(1), PLACEHOLDER]
     assert drop
@@ -104,6 +105,27 @@ async def test_asks_the_exchange_when_the_stream_stays_silent() -> None:
     assert await stream.take() == "from the exchange"
     assert not stream.kept
     assert 2 + PATIENCE_SECONDS <= stream.now - OPEN <= 2.2 + PATIENCE_SECONDS
+
+
+async def test_an_update_that_came_just_after_the_close_need_not_be_the_last() -> None:
+    stream = Stream()
+    stream.events = [
+        (0.1, 0.1, [row(2), row(1, 0.8)]),
+        (3.4, 3.4, [row(2), row(1)]),
+        (3.5, 3.5, [row(2), row(1), row(0)]),
+    ]
+    *_, rows, _drop = await stream.take()
+    assert rows == [row(1), PLACEHOLDER]
+    assert stream.rest == 0
+
+
+async def test_where_no_later_candle_shows_that_one_is_final_the_exchange_is_asked() -> None:
+    stream = Stream()
+    stream.events = [(0.1, 0.1, [row(2), row(1, 0.8)])]
+    assert await stream.take() == "from the exchange"
+    assert not stream.kept
+    assert 2 + PATIENCE_SECONDS <= stream.now - OPEN <= 2.2 + PATIENCE_SECONDS
+    assert stream.rest == 1
 
 
 async def test_asks_the_exchange_when_the_stream_left_a_gap() -> None:

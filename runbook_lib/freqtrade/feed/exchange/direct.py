@@ -11,13 +11,13 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..candle.answers import without_later
 from ..candle.series import Row
 from ..host import Fetch
 from .asked import Asked
 from .breaker import REFUSALS, Breaker, Entry
 from .budget import MINUTE, Budget, Need, counted
-from .clock import ClockCheck, date_of, instant
+from .clock import LONGEST_WAIT_SECONDS, ClockCheck, date_of, instant
+from .early import early_seconds, settled_rows
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +38,14 @@ _heard: ContextVar[dict[str, str] | None] = ContextVar("candle_feed_heard", defa
 
 class Blocked(Exception):
     """The exchange refuses, or was not asked because it did."""
+
+
+class Early(Blocked):
+    """By the exchange's clock the newest candle has yet to settle. ``rows``: those before it, if it was asked."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        super().__init__("by the exchange's clock that candle has yet to settle")
+        self.rows = rows
 
 
 class Rest(Protocol):
@@ -85,13 +93,18 @@ class Direct:
     check: ClockCheck = field(default_factory=ClockCheck)
     sent: Callable[[], object] = lambda: None
     left_out: set[tuple[str, str]] = field(default_factory=set, init=False)
-    """Pair and timeframe of every live request that was answered with no candles: for ``asked.ask_again``."""
+    """Pair and timeframe of every live request that was answered without its newest candle: for ``asked.ask_again``."""
+    _early: dict[tuple[str, str], float] = field(default_factory=dict, init=False)  # until when (since 1970) not to ask
     _said: bool = field(default=False, init=False)
 
     async def __call__(self, asked: Asked, need: Need, begun: Begun = lambda: None) -> list[Row]:
         """Answer freqtrade; while the exchange refuses, as ``unasked`` does."""
         try:
             return await self.ask(asked, need, begun)
+        except Early as early:
+            if asked.since is None:
+                self.left_out.add((asked.symbol, asked.timeframe))
+            return early.rows
         except Blocked as blocked:
             return self.unasked(asked, blocked)
 
@@ -110,9 +123,11 @@ class Direct:
 
     async def ask(self, asked: Asked, need: Need, begun: Begun = lambda: None) -> list[Row]:
         """Return settled candles, or raise Blocked, or whatever ccxt raises, once ``begun`` was called."""
-        await self._settled(asked)
+        self._unless_early(asked)
+        ahead = await self._settled(asked)
         for _ in range(LOOKS):
             async with self.budget.turn(KLINES_WEIGHT, need, unless=self._unless_shut) as spent:
+                ahead = await self._settled(asked, ahead)  # those before it may have learned what time it is
                 entry = self.breaker.enter()
                 if entry is Entry.GO:
                     begun()
@@ -123,17 +138,45 @@ class Direct:
             await self.sleep(LOOK_SECONDS)
         raise self._blocked()
 
-    async def _settled(self, asked: Asked) -> None:
-        if asked.window is not None:
-            wait = min(asked.window.settled_at(self.settle_seconds) - self.clock(), self.settle_seconds)
-            wait += self.check.wait_seconds  # it is by the exchange's clock that a candle settles
-            if wait > 0:
-                await self.sleep(wait)
+    async def _settled(self, asked: Asked, waited_for: float = -1.0) -> float:
+        """Wait until what is asked for has settled; return by how much (seconds) this clock was taken to be ahead.
+
+        ``waited_for``: what it returned before; there is more to wait for only if this clock is further ahead.
+        """
+        ahead = self.check.wait_seconds
+        if asked.window is None or ahead <= waited_for:
+            return waited_for
+        wait = min(asked.window.settled_at(self.settle_seconds) - self.clock(), self.settle_seconds)
+        wait += ahead  # it is by the exchange's clock that a candle settles
+        if wait > 0:
+            await self.sleep(wait)
+        return ahead
+
+    def _judged(self, asked: Asked, rows: list[Row], made_at: float | None) -> list[Row]:
+        """Return what had settled by the exchange's clock. Raises Early if that lacks what is newest.
+
+        That is asked for again once it has settled; now and then before, by a clock that is far ahead: somebody may
+        have put it right.
+        """
+        if asked.window is None:
+            return rows
+        settled = settled_rows(rows, asked.window, made_at, self.settle_seconds)
+        early = early_seconds(asked.window, made_at, self.settle_seconds)
+        if not early:
+            return settled
+        if asked.since is None:
+            self._early[asked.symbol, asked.timeframe] = self.clock() + min(early, LONGEST_WAIT_SECONDS)
+        raise Early(settled)
+
+    def _unless_early(self, asked: Asked) -> None:
+        until = self._early.get((asked.symbol, asked.timeframe), 0.0)
+        if asked.since is None and 0 < until - self.clock() <= LONGEST_WAIT_SECONDS:
+            raise Early([])
 
     async def _fetch(self, asked: Asked) -> list[Row]:
         heard: dict[str, str] = {}
         token = _heard.set(heard)
-        sent_at, sent = self.clock(), True
+        sent_at, sent, made_at = self.clock(), True, None
         try:
             rows = await self.fetch(asked.symbol, asked.timeframe, asked.since, asked.enough, asked.params)
         except Exception as error:
@@ -146,12 +189,13 @@ class Direct:
             raise
         else:
             try:
+                made_at = date_of(self.headers())
                 self._learn({STATUS: "200", **self.headers()}, sent_at)
             except Exception:  # the candles are there, whatever can be learned besides
                 if not self._said:
                     self._said = True
                     logger.exception("Candle feed: error in the bookkeeping of requests (said once)")
-            return rows if asked.window is None else without_later(rows, asked.window.forming)
+            return self._judged(asked, rows, made_at)
         finally:
             _heard.reset(token)
             if sent:
@@ -169,7 +213,7 @@ class Direct:
         used, made_at = counted(headers), date_of(headers)
         if used is not None:
             self.budget.heard(used, MINUTE - ((now if made_at is None else made_at) % MINUTE))
-        self._tell()
+        self.tell()
         return status
 
     def _unless_shut(self) -> None:
@@ -177,10 +221,11 @@ class Direct:
             raise self._blocked()
 
     def _blocked(self) -> Blocked:
-        self._tell()
+        self.tell()
         return Blocked(f"the exchange is not asked: {self.breaker.reason}")
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Note whether the exchange may be asked now: that changes also while nobody asks."""
         with suppress(Exception):  # a state that cannot be kept is no reason to go without candles
             self.note(self.breaker.state, self.breaker.blocked_until(), self.breaker.reason, self.budget.used)
 

@@ -24,8 +24,11 @@ class SettledStream:
 
     freqtrade takes the just-closed candle from that cache as it stands one second after its close, whether or not its
     last update has come, and merges the whole cache into its candles again and again. Here the candle is taken after
-    it has settled, and only if the stream has spoken of this pair since; only candles not yet held are handed on; and
-    where the stream leaves a gap the exchange is asked. ``keep`` is told of the closed ones; it must not raise.
+    it has settled, and only once the stream has gone on to the next one; only candles not yet held are handed on; and
+    where the stream leaves a gap, or a market is so quiet that the next candle is long in coming, the exchange is
+    asked. ``keep`` is told of the closed ones; it must not raise.
+
+    ccxt keeps no word of whether an update was a candle's last. But that one comes before the first of the next.
 
     A candle is taken once: what the exchange revises after it has settled reaches neither this bot nor who asks it,
     but for the last few candles before a gap. A producer without websockets asks for those anew with every candle.
@@ -48,8 +51,8 @@ class SettledStream:
         until = self.clock() + PATIENCE_SECONDS
         held = newest(self.exchange.klines((pair, timeframe, candle_type), copy=False))
         while True:
-            rows, heard_at = self.cache.get_ohlcv_with_refresh(pair, timeframe, candle_type)
-            final = final_rows(rows, held, candle_ts, step) if heard_at >= candle_ts else None
+            rows, _heard_at = self.cache.get_ohlcv_with_refresh(pair, timeframe, candle_type)
+            final = final_rows(rows, held, candle_ts, step)
             if final is not None:
                 self.keep(Key(pair, timeframe, candle_type), final[:-1])
                 return pair, timeframe, candle_type, final, True
@@ -61,8 +64,11 @@ class SettledStream:
 def final_rows(rows: list[Row], held: int | None, forming: int, step: int) -> list[Row] | None:
     """Return the closed candles newer than ``held`` up to ``forming``, and one in its place that freqtrade drops.
 
-    None if they do not reach from the candle after ``held`` to the one before ``forming``.
+    None if they do not reach from the candle after ``held`` to the one before ``forming``, or do not show that this one
+    is final: no update of it comes once there is a later candle.
     """
+    if not rows or rows[-1][0] < forming:
+        return None
     fresh = [row for row in rows if (held is None or row[0] > held) and row[0] < forming]
     if not fresh or fresh[-1][0] != forming - step or (held is not None and fresh[0][0] != held + step):
         return None
