@@ -10,6 +10,7 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -89,8 +90,8 @@ def server(config: dict[str, Any], exchange: Any) -> tuple[Any, dict[str, Any]]:
     dp = DataProvider(config, exchange, rpc=rpc)
     app = app_of(dp)
 
-    async def answer(body: bytes, token: str | None) -> tuple[int, bytes]:
-        return 200, body + (token or "").encode()
+    async def answer(read: Callable[[], Awaitable[bytes]], token: str | None) -> tuple[int, bytes]:
+        return 200, await read() + (token or "").encode()
 
     client = TestClient(app)
     before = client.post(PATH, content=b"q").status_code

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 
 from runbook_lib.freqtrade.feed.candle.series import Candles, Key
-from runbook_lib.freqtrade.feed.candle.store import CandleStore
+from runbook_lib.freqtrade.feed.candle.store import MOST_CANDLES, CandleStore
 from runbook_lib.freqtrade.feed.candle.wire import Want
 from runbook_lib.freqtrade.feed.peers import kept as module
-from runbook_lib.freqtrade.feed.peers.kept import ALIVE_SECONDS, DEEPEST, KEPT_SECONDS, Series
+from runbook_lib.freqtrade.feed.peers.kept import ALIVE_SECONDS, DEEPEST, KEPT_SECONDS, OLDER_SECONDS, Series
 from runbook_lib.freqtrade.feed.peers.outlook import Outlook
 from runbook_lib.freqtrade.feed.reasons import Reason
 
@@ -28,8 +28,8 @@ class Peer:
 class Bench:
     """Producer "m", which owns A/X, beside "b", which owns B/X."""
 
-    def __init__(self) -> None:
-        self.now, self.store = FORMING / 1000 + 3, CandleStore()
+    def __init__(self, most: int = MOST_CANDLES) -> None:
+        self.now, self.store = FORMING / 1000 + 3, CandleStore(most)
         guard: Any = SimpleNamespace(state="closed")
         self.outlook = Outlook(self.store, guard, lambda: False, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"A/X"})
@@ -177,6 +177,56 @@ def test_where_the_exchange_has_nothing_older_nobody_waits_for_it(bench: Bench) 
     kept.begins = True
     assert not bench.missing()
     assert not bench.series.brings(OWN, peer=False)
+
+
+def test_no_more_is_wanted_than_the_store_can_hold() -> None:
+    bench = Bench(most=20)
+    bench.hold(OWN, 19)
+    bench.want(OWN, back=20)
+    assert bench.missing() == {OWN}
+    bench.hold(OWN, 20)
+    assert not bench.missing()
+    for passed in range(1, 50):
+        bench.now += 60
+        bench.hold(OWN, 1 - passed, last=1 - passed)
+        assert not bench.missing(), "the oldest was dropped for the newest, and would be again"
+        assert not bench.series.deepens(Want(OWN, FORMING - 20 * STEP, FORMING - STEP))
+
+
+def test_what_the_store_cannot_hold_is_promised_to_nobody() -> None:
+    bench = Bench(most=20)
+    bench.hold(OWN, 10)
+    bench.want(OWN, back=30)
+    assert bench.series.deepens(Want(OWN, FORMING - 20 * STEP, FORMING - STEP))
+    assert not bench.series.deepens(Want(OWN, FORMING - 21 * STEP, FORMING - STEP))
+
+
+def test_older_candles_of_one_in_trouble_are_downloaded_by_the_first_that_lives(bench: Bench) -> None:
+    bench.hold(THEIRS, 10)
+    bench.want(THEIRS, back=20)
+    want = Want(THEIRS, FORMING - 20 * STEP, FORMING - STEP)
+    assert not bench.series.deepens(want), "b does"
+    bench.peer.trouble = Reason.DEAD
+    assert bench.series.deepens(want)
+    assert bench.missing() == {THEIRS}
+    first = Peer("a")
+    bench.series.peers = (bench.peer, first)
+    assert not bench.series.deepens(want), "a does"
+    first.trouble = Reason.CLOCK
+    assert bench.series.deepens(want)
+
+
+def test_what_was_asked_of_one_in_trouble_long_ago_is_not_downloaded_in_its_place(bench: Bench) -> None:
+    bench.hold(THEIRS, 10)
+    bench.want(THEIRS, back=20)
+    bench.now += OLDER_SECONDS
+    bench.hold(THEIRS, 0, last=0)
+    bench.peer.trouble = Reason.DEAD
+    assert not bench.missing()
+    bench.want(THEIRS, back=5)
+    assert not bench.missing(), "these are held"
+    bench.want(THEIRS, back=15)
+    assert bench.missing() == {THEIRS}
 
 
 def test_a_producer_is_promised_only_what_does_not_come_from_itself(bench: Bench) -> None:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 from two_producers import EPOCH, EVERY, PAIRS, Consumer, World, now, play
 
+from runbook_lib.freqtrade.feed.candle.series import Key
+from runbook_lib.freqtrade.feed.peers import serve
+
 Story = Callable[[World], Awaitable[None]]
 
 
@@ -306,6 +309,37 @@ def test_the_older_candles_that_a_consumer_wants_are_downloaded_once(tmp_path: P
         await until(118)
         assert not again.direct
         assert len([call for call in world.exchange.calls if call.since is not None]) == 2 * len(EVERY)
+
+    told(story, tmp_path)
+
+
+def test_the_older_candles_of_a_dead_one_are_downloaded_by_the_other(tmp_path: Path) -> None:
+    async def story(world: World) -> None:
+        await running(world)
+        await until(110)
+        await world.producers["a"].kill()
+        await until(130)
+        deep = Consumer(world, "d")
+        deep.begin(depth=2500)
+        await until(175)
+        assert not deep.direct
+        older = Tally((call.pair, call.who) for call in world.exchange.calls if call.since is not None)
+        assert older == {(pair, "b"): 2 for pair in EVERY}
+
+    told(story, tmp_path)
+
+
+def test_candles_too_many_for_one_answer_come_in_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "MOST_TOLD", 1000)
+
+    async def story(world: World) -> None:
+        await running(world)
+        large = Consumer(world, "d")
+        large.begin(depth=900)
+        await until(65)
+        assert set(large.held) == {Key(pair, "1m", "spot") for pair in EVERY}
+        assert max(large.waits) < 2.0 + 1.0, "three answers of each producer, once the newest has settled"
+        assert not large.direct
 
     told(story, tmp_path)
 

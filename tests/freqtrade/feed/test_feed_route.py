@@ -11,10 +11,11 @@ import pytest
 from runbook_lib.freqtrade.feed.peers.route import NoServer, app_of
 
 SCRIPT = """
-import asyncio, sys
+import asyncio, sys, time
 sys.path.insert(0, "ROOM")
 from fastapi import FastAPI
 from feed.candle.wire import PATH
+from feed.peers import route as module
 from feed.peers.route import put_up
 from feed.peers.serve import MOST_BYTES
 
@@ -28,7 +29,9 @@ async def web_interface(rest_of_path: str):
 async def behind():
     return "pong"
 
-async def call(method="POST", body=b"", token="Bearer t", path=PATH):
+module.READ_SECONDS = 0.1
+
+async def call(method="POST", body=b"", token="Bearer t", path=PATH, stalls=False):
     headers = [(b"authorization", token.encode())] if token else []
     scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "path": path,
              "raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http", "headers": headers,
@@ -36,17 +39,22 @@ async def call(method="POST", body=b"", token="Bearer t", path=PATH):
     parts = [body[at:at + 65536] for at in range(0, len(body), 65536)] or [b""]
     said = []
     async def receive():
+        if stalls and not parts:
+            await asyncio.sleep(30)
         part = parts.pop(0) if parts else b""
-        return {"type": "http.request", "body": part, "more_body": bool(parts)}
+        return {"type": "http.request", "body": part, "more_body": bool(parts) or (stalls and part != b"")}
     async def send(message):
         said.append(message)
     await app(scope, receive, send)
     return said[0]["status"], b"".join(message.get("body", b"") for message in said)
 
-async def echo(body, token):
-    return 200, body + repr(token).encode()
+async def echo(read, token):
+    return 200, await read() + repr(token).encode()
 
-async def breaks(body, token):
+async def refuses(read, token):
+    return 401, b"wrong token"
+
+async def breaks(read, token):
     raise RuntimeError("secret words")
 
 async def main():
@@ -57,6 +65,11 @@ async def main():
     print(await call(token=""))
     print((await call(body=b"x" * (MOST_BYTES + 1)))[0])
     print((await call(method="GET"))[0], (await call(method="GET", path="/elsewhere"))[1])
+    begun = time.monotonic()
+    print(await call(body=b"quest", stalls=True))
+    put_up(app, refuses)
+    print(await call(body=b"quest", stalls=True))
+    print(time.monotonic() - begun < 10)
     put_up(app, breaks)
     print(await call())
     print(await call())
@@ -97,6 +110,9 @@ def test_on_a_real_server_it_stands_in_front_and_once_and_an_error_stays_inside(
         "(200, b'None')",
         "413",
         "200 b'\"index.html\"'",
+        "(408, b'the question did not arrive in time')",
+        "(401, b'wrong token')",
+        "True",
         "(500, b'error in the candle feed')",
         "(500, b'error in the candle feed')",
         "1",

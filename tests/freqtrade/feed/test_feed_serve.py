@@ -2,11 +2,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from two_producers import arrived
 
 from runbook_lib.freqtrade.feed.candle.series import Candles, Key
 from runbook_lib.freqtrade.feed.candle.store import CandleStore
 from runbook_lib.freqtrade.feed.candle.times import window
 from runbook_lib.freqtrade.feed.candle.wire import MOST_WANTS, Ask, Status, Told, Want, answer_from_bytes, ask_to_bytes
+from runbook_lib.freqtrade.feed.peers import serve as module
 from runbook_lib.freqtrade.feed.peers.kept import Series
 from runbook_lib.freqtrade.feed.peers.outlook import BEHIND, BLOCKED, CLOCK, LACKING, STILL, UNHELD, Outlook
 from runbook_lib.freqtrade.feed.peers.serve import FRESH_SECONDS, LONGEST_WAIT_SECONDS, MOST_BYTES, Counter
@@ -56,9 +58,12 @@ class Bench:
         dates = [FORMING - (back + i) * STEP for i in range(count)]
         self.store.put(key, Candles.of([[date, 1.0, 2.0, 0.5, date / 7, 3.0] for date in dates]))
 
+    async def ask(self, body: bytes, token: str | None) -> tuple[int, bytes]:
+        return await self.counter.answer(arrived(body), token)
+
     async def tell(self, key: Key, *, since: int = NEED, wait: float = 0.0, who: str = "c", need: int = NEED) -> Told:
         ask = Ask(who, "binance", "spot", wait, (Want(key, since, need),))
-        status, body = await self.counter.answer(ask_to_bytes(ask), "secret")
+        status, body = await self.ask(ask_to_bytes(ask), "secret")
         assert status == 200
         return answer_from_bytes(body).told[0]
 
@@ -79,7 +84,7 @@ async def test_what_is_held_is_told_to_the_last_bit(bench: Bench) -> None:
 async def test_the_answer_says_who_when_and_what_it_has(bench: Bench) -> None:
     bench.hold(OWN, 1)
     bench.series.want(Want(OTHER, NEED, NEED))
-    status, body = await bench.counter.answer(ask_to_bytes(Ask("c", "binance", "spot", 5.0)), "other")
+    status, body = await bench.ask(ask_to_bytes(Ask("c", "binance", "spot", 5.0)), "other")
     answer = answer_from_bytes(body)
     assert (status, answer.name, answer.clock, answer.owns) == (200, "p", bench.now, frozenset({"BTC/USDT"}))
     assert set(answer.held) == {OWN, OTHER}
@@ -197,29 +202,72 @@ async def test_one_that_wants_candles_of_last_year_hears_at_once_how_far_back_th
 
 @pytest.mark.parametrize("token", [None, "", "Secret", "secret "])
 async def test_who_has_no_token_is_told_nothing(bench: Bench, token: str | None) -> None:
-    assert await bench.counter.answer(ask_to_bytes(Ask("c", "binance", "spot", 0.0)), token) == (401, b"wrong token")
+    assert await bench.ask(ask_to_bytes(Ask("c", "binance", "spot", 0.0)), token) == (401, b"wrong token")
+
+
+async def test_of_who_has_no_token_nothing_is_read(bench: Bench) -> None:
+    async def read() -> bytes:
+        pytest.fail("it was read")
+
+    assert await bench.counter.answer(read, "wrong") == (401, b"wrong token")
 
 
 async def test_another_version_is_refused_with_its_number(bench: Bench) -> None:
-    status, words = await bench.counter.answer(
+    status, words = await bench.ask(
         ask_to_bytes(Ask("c", "binance", "spot", 0.0)).replace(b'"format": 3', b'"format": 1'), "secret"
     )
     assert status == 409
     assert b"format 1" in words
-    assert (await bench.counter.answer(b"\x00", "secret"))[0] == 409
+    assert (await bench.ask(b"\x00", "secret"))[0] == 409
 
 
 async def test_another_market_is_refused_by_name(bench: Bench) -> None:
-    status, words = await bench.counter.answer(ask_to_bytes(Ask("c", "kraken", "spot", 0.0)), "secret")
+    status, words = await bench.ask(ask_to_bytes(Ask("c", "kraken", "spot", 0.0)), "secret")
     assert (status, words) == (409, b"c trades on kraken, this producer serves binance")
     wants = (Want(Key("BTC/USDT:USDT", "1m", "futures"), 0, 0),)
     # one that only asks how this one stands, as all do at first, is to hear it as well
     for ask in (Ask("c", "binance", "spot", 0.0, wants), Ask("c", "binance", "futures", 0.0)):
-        status, words = await bench.counter.answer(ask_to_bytes(ask), "secret")
+        status, words = await bench.ask(ask_to_bytes(ask), "secret")
         assert (status, words) == (409, b"c wants futures, this producer serves spot")
 
 
 async def test_questions_have_an_end(bench: Bench) -> None:
-    assert (await bench.counter.answer(b" " * (MOST_BYTES + 1), "secret"))[0] == 413
+    assert (await bench.ask(b" " * (MOST_BYTES + 1), "secret"))[0] == 413
     ask = Ask("c", "binance", "spot", 0.0, (Want(OWN, 0, 0),) * (MOST_WANTS + 1))
-    assert (await bench.counter.answer(ask_to_bytes(ask), "secret"))[0] == 413
+    assert (await bench.ask(ask_to_bytes(ask), "secret"))[0] == 413
+
+
+async def test_a_series_is_wanted_once_in_a_question(bench: Bench) -> None:
+    bench.hold(OWN, 1)
+    ask = Ask("c", "binance", "spot", 0.0, (Want(OWN, FORMING - 9 * STEP, NEED), Want(OWN, NEED, NEED)))
+    status, words = await bench.ask(ask_to_bytes(ask), "secret")
+    assert (status, words) == (400, b"a series is wanted twice in one question")
+
+
+async def test_what_would_make_an_answer_too_long_comes_with_the_next(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_TOLD", 150)
+    for key in (OWN, OTHER):
+        bench.hold(key, 1)
+    wants = tuple(Want(key, FORMING - 100 * STEP, NEED) for key in (OWN, OTHER, Key("NO/SUCH", "1m", "spot")))
+    begun = bench.now
+
+    async def told(*wants: Want) -> list[tuple[Status, int]]:
+        _, body = await bench.ask(ask_to_bytes(Ask("c", "binance", "spot", 4.0, wants)), "secret")
+        return [(each.status, len(each.candles)) for each in answer_from_bytes(body).told]
+
+    assert await told(*wants) == [(Status.HAVE, 100), (Status.COMING, 0), (Status.NO, 0)]
+    assert await told(wants[1]) == [(Status.HAVE, 100)], "who asks again asks without what it has by then"
+    assert bench.now == begun, "nobody is kept waiting for what is there"
+
+
+async def test_the_first_load_of_a_large_bot_is_one_answer(bench: Bench) -> None:
+    pairs = tuple(f"C{number}/USDT" for number in range(110))
+    bench.series.has_market = pairs.__contains__
+    keys = [Key(pair, timeframe, "spot") for pair in pairs for timeframe in ("1m", "5m", "15m")]
+    for key in keys:
+        bench.hold(key, 1, count=1000)
+    wants = tuple(Want(key, FORMING - 1000 * STEP, NEED) for key in keys)
+    _, body = await bench.ask(ask_to_bytes(Ask("c", "binance", "spot", 0.0, wants)), "secret")
+    assert {(told.status, len(told.candles)) for told in answer_from_bytes(body).told} == {(Status.HAVE, 1000)}

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from runbook_lib.freqtrade.feed.candle.series import Candles, Key
-from runbook_lib.freqtrade.feed.candle.store import CandleStore
+from runbook_lib.freqtrade.feed.candle.store import MOST_CANDLES, CandleStore
 from runbook_lib.freqtrade.feed.candle.times import OVERLAP, Window
 from runbook_lib.freqtrade.feed.candle.wire import Want
 from runbook_lib.freqtrade.feed.exchange.asked import Asked
 from runbook_lib.freqtrade.feed.exchange.budget import Need
-from runbook_lib.freqtrade.feed.peers.kept import Series
+from runbook_lib.freqtrade.feed.peers.kept import Kept, Series
 from runbook_lib.freqtrade.feed.peers.outlook import Outlook
 from runbook_lib.freqtrade.feed.peers.standby import CLOCK_SECONDS, LOOK_SECONDS, PAUSE_SECONDS, Standby
 from runbook_lib.freqtrade.feed.reasons import Reason
@@ -41,9 +41,11 @@ class Bench:
     listed: int = 0
     errors: list[Exception] = field(default_factory=list)
     wrong: bool = False
+    most: int = MOST_CANDLES
+    latency: float = 0.0
 
     def __post_init__(self) -> None:
-        self.store = CandleStore()
+        self.store = CandleStore(self.most)
         guard: Any = SimpleNamespace(state="closed")
         self.outlook = Outlook(self.store, guard, lambda: self.wrong, "1m", "spot", 35.0, 12.0, lambda: self.now)
         self.outlook.own_pairs = frozenset({"A/X"})
@@ -68,6 +70,9 @@ class Bench:
     async def _exchange(self, asked: Asked, need: Need) -> list[list[float]]:
         self.asked.append(asked)
         self.needs.append(need)
+        self.now += self.latency
+        if len(self.asked) > 100:
+            raise OSError("it asks for ever")
         if self.errors:
             raise self.errors.pop(0)
         assert asked.window is not None
@@ -194,6 +199,14 @@ async def test_older_candles_come_page_by_page_and_without_a_hole(bench: Bench) 
     assert bench.store.get(MINE).dates.tolist() == list(range(FORMING_5M - 2500 * FIVE, FORMING_5M, FIVE))
 
 
+async def test_a_candle_that_closes_meanwhile_comes_before_the_older_ones(bench: Bench) -> None:
+    bench.latency = 160.0
+    bench.want(MINE, FORMING_5M - 2500 * FIVE)
+    await bench.look()
+    assert bench.needs == [Need.MORE, Need.HISTORY, Need.LIVE, Need.HISTORY, Need.LIVE]
+    assert bench.store.get(MINE).dates.tolist() == list(range(FORMING_5M - 2500 * FIVE, FORMING_5M + 2 * FIVE, FIVE))
+
+
 async def test_where_the_exchange_begins_it_ends(bench: Bench) -> None:
     bench.listed = FORMING_5M - 1200 * FIVE
     bench.want(MINE, FORMING_5M - 4000 * FIVE)
@@ -201,6 +214,61 @@ async def test_where_the_exchange_begins_it_ends(bench: Bench) -> None:
     await bench.look()
     assert len(bench.asked) == 2
     assert int(bench.store.get(MINE).dates[0]) == bench.listed
+
+
+async def test_what_the_store_drops_is_not_downloaded_again_and_again() -> None:
+    bench = Bench(most=1500)
+    bench.want(MINE, FORMING_5M - 2500 * FIVE)
+    await bench.look()
+    assert [asked.limit for asked in bench.asked] == [1000, 501]
+    for _ in range(30):
+        bench.now += FIVE / 1000
+        bench.want(MINE, FORMING - 50 * FIVE)
+        await bench.look()
+        assert not bench.series.brings(MINE, peer=False), "nobody is told that older ones are coming"
+    assert bench.needs[2:] == [Need.LIVE] * 30
+    assert len(bench.store.get(MINE)) == 1500
+
+
+async def test_a_page_that_changes_nothing_is_the_last(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.want(MINE, FORMING_5M - 2500 * FIVE)
+    bench.store.put(MINE, Candles.of(rows(FORMING_5M - 60 * FIVE, FORMING_5M - FIVE, FIVE)))
+    monkeypatch.setattr(bench.store, "put", lambda *_: None)
+    await bench.look()
+    assert bench.needs == [Need.HISTORY]
+    await bench.look()
+    assert bench.needs == [Need.HISTORY], "it is tried again after a pause"
+
+
+async def test_a_newer_candle_that_comes_while_it_counts_leaves_nothing_odd_to_ask_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench(most=1000)
+    bench.want(MINE, FORMING_5M - 1000 * FIVE)
+    bench.store.put(MINE, Candles.of(rows(FORMING_5M - 999 * FIVE, FORMING_5M - FIVE, FIVE)))
+    ((_, kept),) = bench.series.missing()
+    shallow = bench.series.shallow
+
+    def just_before(key: Key, kept: Kept) -> bool:
+        was = shallow(key, kept)
+        bench.store.put(MINE, Candles.of(rows(FORMING_5M, FORMING_5M)))
+        return was
+
+    monkeypatch.setattr(bench.series, "shallow", just_before)
+    await bench.standby._download_older(MINE, kept)
+    assert [asked.limit for asked in bench.asked] == [1]
+    assert len(bench.store.get(MINE)) == 1000
+
+
+async def test_older_candles_of_a_dead_one_are_downloaded_in_its_place(bench: Bench) -> None:
+    bench.peer.trouble = Reason.DEAD
+    bench.want(THEIRS, FORMING - 2500 * STEP)
+    await bench.look()
+    bench.want(THEIRS, FORMING - 2500 * STEP)  # who waits for them goes on asking
+    await bench.look()
+    assert [asked.limit for asked in bench.asked] == [1000, 1000, 501]
+    assert len(bench.store.get(THEIRS)) == 2500
+    assert bench.said[-2] == ("take over", "b", 1, 3)
 
 
 async def test_after_an_absence_that_is_too_long_no_hole_is_left(bench: Bench) -> None:

@@ -33,7 +33,7 @@ from runbook_lib.freqtrade.feed.peers.feed import Feed
 from runbook_lib.freqtrade.feed.peers.kept import Series
 from runbook_lib.freqtrade.feed.peers.outlook import Outlook
 from runbook_lib.freqtrade.feed.peers.own import OwnFetch
-from runbook_lib.freqtrade.feed.peers.serve import Counter
+from runbook_lib.freqtrade.feed.peers.serve import Counter, Read
 from runbook_lib.freqtrade.feed.peers.standby import Standby
 from runbook_lib.freqtrade.feed.reasons import Reason
 from runbook_lib.freqtrade.feed.settings import FeedSettings
@@ -76,6 +76,15 @@ def play(story: Coroutine[Any, Any, None]) -> None:
 
 def now() -> float:
     return EPOCH + asyncio.get_running_loop().time()
+
+
+def arrived(body: bytes) -> Read:
+    """Return what reads a question that lies there."""
+
+    async def read() -> bytes:
+        return body
+
+    return read
 
 
 def settled(pair: str, date: int, step: int = STEP) -> list[float]:
@@ -184,7 +193,7 @@ class Wire:
             raise ConnectionRefusedError(111, "Connection refused")
         async with asyncio.timeout(seconds):
             await producer.awake.wait()
-            return await producer.counter.answer(body, "token")
+            return await producer.counter.answer(arrived(body), "token")
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -347,4 +356,4 @@ class Consumer:
         self.held[key] = newest
 
 
-__all__ = ["EVERY", "PAIRS", "Consumer", "Exchange", "Producer", "World", "joined", "now", "play", "settled"]
+__all__ = ["EVERY", "PAIRS", "Consumer", "Exchange", "Producer", "World", "arrived", "joined", "now", "play", "settled"]

@@ -10,13 +10,13 @@ MOST_CANDLES = 20_000  # of one series: 14 days of 1m, 69 days of 5m, a megabyte
 
 
 class CandleStore:
-    """Settled, closed candles by series.
+    """Settled, closed candles by series, no more than ``most`` of each.
 
     Should the exchange correct one all the same, the later value counts and reaches everybody who asks again.
     """
 
     def __init__(self, most: int = MOST_CANDLES) -> None:
-        self._most = most
+        self.most = most
         self._lock = threading.Lock()
         self._held: dict[Key, Candles] = {}
         self._version = 0
@@ -32,7 +32,7 @@ class CandleStore:
             return
         with self._lock:
             joined = self.get(key).joined(candles)
-            self._held[key] = Candles(joined.dates[-self._most :], joined.values[-self._most :])
+            self._held[key] = Candles(joined.dates[-self.most :], joined.values[-self.most :])
             self._version += 1
 
     def get(self, key: Key) -> Candles:

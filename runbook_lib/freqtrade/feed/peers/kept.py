@@ -20,6 +20,7 @@ DEEPEST = 5000  # candles that are downloaded on demand; further back each bot's
 KEPT_CANDLES, KEPT_SECONDS = 3, 600.0  # how long a series is kept that nobody asks for
 MOST_SERIES = 2000
 LONGEST_PAUSE_SECONDS = 60.0
+OLDER_SECONDS = 60.0  # how long older candles that somebody asked for are brought in the place of one in trouble
 ALIVE_SECONDS = 30.0  # without a look round, after which nothing is promised any more
 
 
@@ -36,12 +37,14 @@ class Peer(Protocol):
 class Kept:
     """One series. ``since``: how far back it is to reach (ms); ``wanted_at``: when somebody last cared for it.
 
+    ``older_wanted_at``: when somebody last asked for older candles than were held;
     ``begins``: the exchange has nothing older than what is held; ``asking``: the others are being asked;
     ``failures``: downloads in a row that did not bring what was missing; ``not_before``: when to try again.
     """
 
     since: int
     wanted_at: float
+    older_wanted_at: float = float("-inf")
     begins: bool = False
     asking: bool = False
     failures: int = 0
@@ -85,6 +88,8 @@ class Series:
                 return "too many series are kept already"
             kept = self._kept.setdefault(key, Kept(since, 0.0))
             kept.since, kept.wanted_at = min(kept.since, since), self.clock()
+            if self._begins_after(key, since):
+                kept.older_wanted_at = kept.wanted_at
             self._let_go.discard(key)
         return ""
 
@@ -157,14 +162,22 @@ class Series:
     def deepens(self, want: Want) -> bool:
         """Whether all that is wanted of a series is about to be there: older candles than are held are on their way."""
         kept = self._kept.get(want.key)
-        return kept is not None and kept.since <= want.since and self.brings(want.key, peer=False)
+        return kept is not None and self.reach(want.key, kept) <= want.since and self.brings(want.key, peer=False)
+
+    def reach(self, key: Key, kept: Kept) -> int:
+        """Return how far back a series is to reach (ms): as wanted, as far as the store holds that many candles.
+
+        What the store would drop again at once could be downloaded for ever.
+        """
+        newest, step = self.store.newest(key), timeframe_ms(key.timeframe) or 0
+        return kept.since if newest is None else max(kept.since, newest - (self.store.most - 1) * step)
 
     def sees_to(self, key: Key) -> str:
         """Return the name of the producer whose business a series is."""
         if key.pair in self.outlook.own_pairs:
             return self.name
         owner = next((peer.name for peer in self.peers if key.pair in peer.owns), None)
-        return owner or min([self.name, *(peer.name for peer in self.peers if peer.trouble is None)])
+        return owner or self._first_that_lives()
 
     def behind(self, key: Key) -> bool:
         """Whether a candle that has settled is missing, of a series that the bot itself does not download."""
@@ -175,14 +188,32 @@ class Series:
         return known is None or known < settled
 
     def shallow(self, key: Key, kept: Kept) -> bool:
-        """Whether older candles are wanted than are held, and it is to download them that nobody else has to."""
-        held = self.store.get(key)
-        older = bool(len(held)) and not kept.begins and int(held.dates[0]) > kept.since
-        return older and self.sees_to(key) == self.name
+        """Whether older candles are wanted than are held, and it is to download them that nobody else has to.
+
+        In the place of one in trouble only those that somebody asks for now: what was asked of that one long ago would
+        be many requests at once, for nobody.
+        """
+        if kept.begins or not self._begins_after(key, self.reach(key, kept)):
+            return False
+        asked_for = 0 <= self.clock() - kept.older_wanted_at < OLDER_SECONDS
+        return self.sees_to(key) == self.name or (asked_for and self._stands_in(key))
 
     def back(self, step: int, candles: int) -> int:
         """Return the open of the candle so many before the forming one (ms)."""
         return int(self.clock() * 1000) // step * step - candles * step
+
+    def _stands_in(self, key: Key) -> bool:
+        """Whether the one that sees to a series is in trouble, and its place is taken here and nowhere else."""
+        seer = self.sees_to(key)
+        in_trouble = any(peer.name == seer and peer.trouble is not None for peer in self.peers)
+        return in_trouble and self._first_that_lives() == self.name
+
+    def _first_that_lives(self) -> str:
+        return min([self.name, *(peer.name for peer in self.peers if peer.trouble is None)])
+
+    def _begins_after(self, key: Key, since: int) -> bool:
+        held = self.store.get(key)
+        return bool(len(held)) and int(held.dates[0]) > since
 
     def _pausing(self, kept: Kept) -> bool:
         return 0 < kept.not_before - self.clock() <= LONGEST_PAUSE_SECONDS

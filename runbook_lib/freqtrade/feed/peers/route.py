@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 from ..candle.wire import PATH
 from ..host import DataProvider
-from .serve import MOST_BYTES
+from .serve import MOST_BYTES, Read
 
 logger = logging.getLogger(__name__)
 
 NAME = "candle_feed"
+READ_SECONDS = 5.0  # in which a question has to arrive: it is no more than a megabyte, and mostly a few kilobytes
 
-Answerer = Callable[[bytes, str | None], Awaitable[tuple[int, bytes]]]
+Answerer = Callable[[Read, str | None], Awaitable[tuple[int, bytes]]]
+
+
+class Unreadable(Exception):
+    """A question that is too long, or does not arrive. ``status``: what is answered, in HTTP's numbers."""
+
+    def __init__(self, status: int, words: str) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 class NoServer(ValueError):
@@ -41,13 +51,10 @@ def put_up(app: Any, answer: Answerer) -> None:  # noqa: ANN401 - as above
     async def handle(request: Request) -> Response:
         nonlocal said
         try:
-            body = bytearray()
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    return Response(b"a question of this size is none", 413)
             scheme, _, token = request.headers.get("authorization", "").partition(" ")
-            status, words = await answer(bytes(body), token if scheme.lower() == "bearer" else None)
+            status, words = await answer(lambda: _read(request.stream()), token if scheme.lower() == "bearer" else None)
+        except Unreadable as error:
+            return Response(str(error).encode(), error.status)
         except Exception:
             if not said:
                 said = True
@@ -58,3 +65,17 @@ def put_up(app: Any, answer: Answerer) -> None:  # noqa: ANN401 - as above
     # in front of all others: the web interface answers every path that stands behind it
     route = Route(PATH, handle, methods=["POST"], name=NAME)
     app.router.routes[:] = [route, *(each for each in app.router.routes if getattr(each, "name", None) != NAME)]
+
+
+async def _read(chunks: AsyncIterable[bytes]) -> bytes:
+    """Return a whole question. Raises Unreadable."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in chunks:
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise Unreadable(413, "a question of this size is none")
+    except TimeoutError:
+        raise Unreadable(408, "the question did not arrive in time") from None
+    return bytes(body)

@@ -6,8 +6,9 @@ import asyncio
 import hmac
 import math
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from ..candle.series import NONE, Key
 from ..candle.store import CandleStore
@@ -20,6 +21,10 @@ LOOK_EVERY = 5  # polls, when nothing was put into the store: what was promised 
 FRESH_SECONDS = 6.0  # how long after a look at the exchange it still tells what that has: bots look every five
 LONGEST_WAIT_SECONDS = 5.0
 MOST_BYTES = 1_000_000
+MOST_TOLD = 500_000  # candles of one answer, 24 MB; a bot of 110 pairs asks for 110,000 at its start
+
+Read = Callable[[], Awaitable[bytes]]
+"""Reads a question."""
 
 
 @dataclass
@@ -36,22 +41,24 @@ class Counter:
     clock: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def answer(self, body: bytes, token: str | None) -> tuple[int, bytes]:
-        """Return the HTTP status, and the answer or the words that go with a refusal."""
+    async def answer(self, read: Read, token: str | None) -> tuple[int, bytes]:
+        """Return the HTTP status, and the answer or the words that go with a refusal.
+
+        The question is not read before the token is known to be right.
+        """
         if not any(hmac.compare_digest((token or "").encode(), each.encode()) for each in self.tokens):
             return 401, b"wrong token"
+        body = await read()
         if len(body) > MOST_BYTES:
             return 413, b"a question of this size is none"
         try:
             ask = ask_from_bytes(body)
         except NotOurs as error:
             return 409, str(error).encode()
-        refusal = self._of_another_market(ask)
-        if refusal:
-            return 409, refusal.encode()
-        if len(ask.wants) > MOST_WANTS:
-            return 413, f"{len(ask.wants)} series in one question, {MOST_WANTS} are answered".encode()
-        told = await self._when_decided(ask)
+        refusal = self._refusal(ask)
+        if refusal is not None:
+            return refusal
+        told = _as_many_as_fit(await self._when_decided(ask))
         # the clock is read last: it is to tell when the answer left
         return 200, answer_to_bytes(
             Answer(self.name, self.clock(), self.outlook.own_pairs, tuple(self._held()), tuple(told))
@@ -97,6 +104,17 @@ class Counter:
             return Told(want.key, Status.COMING, "", NONE)
         return Told(want.key, Status.NO, unwilling or why, NONE)
 
+    def _refusal(self, ask: Ask) -> tuple[int, bytes] | None:
+        """Return what is answered to a question that is none, with the HTTP status; None if candles are."""
+        another_market = self._of_another_market(ask)
+        if another_market:
+            return 409, another_market.encode()
+        if len(ask.wants) > MOST_WANTS:
+            return 413, f"{len(ask.wants)} series in one question, {MOST_WANTS} are answered".encode()
+        if len({want.key for want in ask.wants}) < len(ask.wants):
+            return 400, b"a series is wanted twice in one question"
+        return None
+
     def _of_another_market(self, ask: Ask) -> str:
         if ask.exchange.lower() != self.exchange.lower():
             return f"{ask.who or 'this bot'} trades on {ask.exchange}, this producer serves {self.exchange}"
@@ -107,3 +125,12 @@ class Counter:
 
     def _held(self) -> list[Key]:
         return [*(key for key in self.store.series() if self.outlook.own(key)), *self.series.held()]
+
+
+def _as_many_as_fit(told: Sequence[Told]) -> list[Told]:
+    """Tell as coming what would make the answer too long: the asker asks for it again, without what it has by then."""
+    ends = accumulate(len(each.candles) for each in told)
+    return [
+        each if end <= MOST_TOLD or not len(each.candles) else replace(each, status=Status.COMING, why="", candles=NONE)
+        for each, end in zip(told, ends, strict=True)
+    ]

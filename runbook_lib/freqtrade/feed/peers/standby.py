@@ -175,16 +175,24 @@ class Standby:
         self._put(key, rows)
 
     async def _download_older(self, key: Key, kept: Kept) -> None:
-        """Download page by page, backwards, so that what is held never has a hole."""
-        step = timeframe_ms(key.timeframe) or 0
-        while self.series.shallow(key, kept):
-            oldest = int(self.series.store.get(key).dates[0])
-            count = min(self.series.page, -(-(oldest - kept.since) // step))
+        """Download page by page, backwards, so that what is held never has a hole.
+
+        It ends with a page that brought nothing older, whatever was the matter: the next one would be the same.
+        """
+        series, step = self.series, timeframe_ms(key.timeframe) or 0
+        while series.shallow(key, kept):
+            oldest = int(series.store.get(key).dates[0])
+            # no fewer than one: its bot may just have put in a newer candle, for which the store dropped the oldest
+            count = min(series.page, max(1, -(-(oldest - series.reach(key, kept)) // step)))
             since = oldest - count * step
             asked = Asked(key.pair, key.timeframe, since, count, self.params, self.series.clock())
-            rows = [row for row in await self._asked(key, asked, Need.HISTORY, self.series.name) if row[0] < oldest]
+            rows = [row for row in await self._asked(key, asked, Need.HISTORY, series.sees_to(key)) if row[0] < oldest]
             kept.begins = not rows or rows[0][0] > since
             self._put(key, rows)
+            if int(series.store.get(key).dates[0]) >= oldest:
+                return
+            if series.behind(key):  # that took until after the next close
+                await self._download_newest(key, series.sees_to(key))
 
     async def _asked(self, key: Key, asked: Asked, need: Need, seer: str) -> list[Row]:
         """Ask the exchange, in the place of whoever sees to the series."""
