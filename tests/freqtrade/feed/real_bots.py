@@ -74,12 +74,17 @@ class Mine(IStrategy):
 """.replace("%r", repr(tuple(LENGTHS)))
 
 START = """
-import os, signal, sys, time
+import ctypes, os, signal, sys, time
 import freqtrade.freqtradebot, freqtrade.main, freqtrade.resolvers.strategy_resolver, freqtrade.worker  # once for all
 
+def die_with_the_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+die_with_the_parent()  # tests that are killed leave no bot behind
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends with the last of them
 for home in sys.argv[1:]:
     if not os.fork():
+        die_with_the_parent()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.chdir(home)
         os.environ["HOME"] = home

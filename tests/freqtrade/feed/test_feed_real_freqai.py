@@ -39,7 +39,7 @@ def start_alone(fleet: Fleet) -> None:
 
 def trained(lab: FreqaiLab, fleet: Fleet) -> float:
     """Wait for a model of every pair; return how long after its service's start the last one was written, seconds."""
-    models = until("models", lambda: len(found := lab.models()) == len(PAIRS) and found, 180)
+    models = until("models", lambda: len(found := lab.models()) == len(PAIRS) and found, 300)
     since = Units(fleet[FEEDER], "user").observe([UNIT])[UNIT].active_since
     assert since is not None
     return max(model.stat().st_mtime for model in models) - since
@@ -47,7 +47,7 @@ def trained(lab: FreqaiLab, fleet: Fleet) -> float:
 
 def predicted(lab: FreqaiLab) -> dict[str, int]:
     """Wait for a prediction of every pair; return the candles at which they were made, unix ms."""
-    found = until("predictions", lambda: len(found := lab.predictions()) == len(PAIRS) and found, 180)
+    found = until("predictions", lambda: len(found := lab.predictions()) == len(PAIRS) and found, 300)
     return {pair: at for pair, (at, _) in found.items()}
 
 
