@@ -141,7 +141,7 @@ class Rollback:
             )
 
     def _fence(self, session: Session, origin: Origin) -> None:
-        """See to it that nothing that was given up can still come through, no command and no write; sweep up after it."""
+        """See to it that no command and no write that was given up can still come through, and sweep up after it."""
         for root in (False, True):
             midway = [path for path, was in origin.files.items() if was.midway and was.root is root]
             if midway:
