@@ -18,7 +18,7 @@ TASKS: Final = ".runbook/tasks"
 AFTER_SECONDS: Final = 5.0
 """How much longer than we wait for it a command may go on."""
 
-_BEGIN: Final = "umask 077; mkdir -p {tasks} && flock {lock} sh -c {inner}"
+_BEGIN: Final = "(umask 077; mkdir -p {tasks}) && flock {lock} sh -c {inner}"
 _INNER: Final = "echo $$ >{lock}; exec timeout -k 5 {seconds:g} sh -c {text}"
 _UNLESS: Final = "sh -c {check} >/dev/null 2>&1 && exit 0\n{do}"
 _END: Final = """\

@@ -66,6 +66,9 @@ def left_behind(login: Login, command: str) -> None:
 def test_it_is_done_and_says_how_it_ended(login: Login) -> None:
     tasks(login).do(NAME, "set -e; echo one > made; echo 'two' >> made", check="false")
     assert (login.home / "made").read_text() == "one\ntwo\n"
+    (login.home / "usual").touch()
+    assert (login.home / "made").stat().st_mode == (login.home / "usual").stat().st_mode
+    assert (login.home / ".runbook/tasks").stat().st_mode & 0o777 == 0o700
     with pytest.raises(CommandFailed, match="status 3"):
         tasks(login).do(NAME, "exit 3", check="false")
 
