@@ -375,9 +375,12 @@ async def test_a_clock_that_is_put_right_is_soon_noticed(tmp_path: Path) -> None
     assert newest_closed(await bot.take()) < FORMING - 59 * STEP
     assert await bot.take() == []
     assert len(ccxt.asked) == 1
-    ccxt.now, ccxt.seconds = ccxt.now - 3_600, 0
+    until, ccxt.now, ccxt.seconds = ccxt.now, ccxt.now - 3_600, 0
     assert await bot.take()
     assert len(ccxt.asked) == 2
+    ccxt.now = until + 5
+    assert await bot.take(), "what its clock said when it was wrong counts at no time later"
+    assert len(ccxt.asked) == 3
 
 
 async def test_where_an_answer_does_not_say_when_it_was_made_its_candles_are_taken(ccxt: Ccxt, bot: Bot) -> None:

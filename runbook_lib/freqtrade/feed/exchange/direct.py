@@ -169,9 +169,12 @@ class Direct:
         raise Early(settled)
 
     def _unless_early(self, asked: Asked) -> None:
-        until = self._early.get((asked.symbol, asked.timeframe), 0.0)
-        if asked.since is None and 0 < until - self.clock() <= LONGEST_WAIT_SECONDS:
+        series = (asked.symbol, asked.timeframe)
+        left = self._early.get(series, 0.0) - self.clock()
+        if asked.since is None and 0 < left <= LONGEST_WAIT_SECONDS:
             raise Early([])
+        if left > LONGEST_WAIT_SECONDS:  # the clock was put right since
+            del self._early[series]
 
     async def _fetch(self, asked: Asked) -> list[Row]:
         heard: dict[str, str] = {}
