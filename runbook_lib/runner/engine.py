@@ -94,9 +94,7 @@ class RunbookEngine(NBClientEngine):  # type: ignore[misc]  # papermill ships no
                 raise RunError(
                     f"the kernel died{': ' if last else ''}{''.join(last)}", remedy="run this notebook again"
                 ) from None
-            except (
-                RuntimeError
-            ) as error:  # as nbclient says that a kernel ended, or said nothing, before its first cell
+            except RuntimeError as error:  # as nbclient tells of a kernel that never speaks
                 _cut_off(nb_man)
                 raise RunError(f"the kernel did not start: {error}", remedy="run this notebook again") from None
             except BaseException:

@@ -405,36 +405,40 @@ def test_a_unit_that_ends_badly_when_it_is_stopped_is_not_left_as_failed(change:
     assert change.world.units["helper.service"].active == "inactive"
 
 
+def given_up(change: Change, act: str, wanted: Wanted = FIRST) -> None:
+    """Lose the connection in the middle of an act, on the way forward."""
+    change.world.loses = act
+    with pytest.raises(TransferFailed):
+        change.forward(wanted)
+
+
+def comes_late(change: Change) -> None:
+    """Give the host all the time that it needs for what it was still to do."""
+    if change.world.late is not None:
+        change.world.late()
+
+
 @pytest.mark.parametrize("back", [Change.back, lambda change: change.put_back(0)])
 def test_a_write_that_was_given_up_cannot_come_after_its_undo(change: Change, back: Callable[[Change], object]) -> None:
     """The connection was lost, the host goes on: whoever undoes the write first takes from it what it would rename."""
-    change.world.loses = "write bot/config.json"
-    with pytest.raises(TransferFailed):
-        change.forward(FIRST)
+    given_up(change, "write bot/config.json")
     back(change)
-    if change.world.late is not None:  # the host has all the time it needs
-        change.world.late()
+    comes_late(change)
     assert change.world.files["bot/config.json"].data == b"OLD"
     assert not [path for path in change.world.files if path.endswith("123456")]
 
 
 @pytest.mark.parametrize("back", [Change.back, lambda change: change.put_back(0)])
 def test_a_command_that_was_given_up_is_ended_before_its_undo(change: Change, back: Callable[[Change], object]) -> None:
-    change.world.loses = "set nat"
-    with pytest.raises(TransferFailed):
-        change.forward(FIRST)
+    given_up(change, "set nat")
     back(change)
-    if change.world.late is not None:
-        change.world.late()
+    comes_late(change)
     assert change.world.like() == world().like()
 
 
 def test_a_command_that_was_given_up_is_ended_though_nothing_else_is_to_be_undone(change: Change) -> None:
-    change.world.loses = "set nat"
-    with pytest.raises(TransferFailed):
-        change.forward(
-            replace(FIRST, resources=(Command("nat", "is nat", "set nat", "unset nat"),), leaves=(), folders=())
-        )
+    alone = replace(FIRST, resources=(Command("nat", "is nat", "set nat", "unset nat"),), leaves=(), folders=())
+    given_up(change, "set nat", alone)
     assert change.plan().empty
     change.back()
     assert change.world.late is None
